@@ -1,0 +1,52 @@
+"""Ray on this machine, started for one job and gone with it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Optional
+
+from rl_app.machine import Machine
+
+# Ray 0.8.5 refuses an object store that is smaller (ray_constants.OBJECT_STORE_MINIMUM_MEMORY_BYTES)
+SMALLEST_STORE = 75 * 1024 * 1024
+LARGEST_STORE = 2 * 1024**3
+
+
+@contextmanager
+def running(machine: Machine) -> Iterator[None]:
+    """Runs Ray with the machine's CPUs and GPUs while the block runs.
+
+    Ray is told one CPU more than there is: a job's driver counts as one and mostly waits for its workers.
+    """
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    import ray
+
+    ray.init(
+        num_cpus=machine.cpus + 1,
+        num_gpus=machine.gpus,
+        object_store_memory=object_store_bytes(Path("/dev/shm")),
+        include_webui=False,
+        logging_level=logging.WARNING,
+    )
+    # Importing Ray puts a handler of its own there, and starting it one of glog's: both end the process at once
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def object_store_bytes(shared_memory: Path) -> Optional[int]:
+    """What of the shared memory Ray's object store may take: a job's batches and weights are far below 2 GiB.
+
+    Ray's default is 30 % of the machine's memory, and where that is more than /dev/shm holds (containers), it
+    falls back to files in /tmp, which is slower. None, Ray's default, where there is too little to matter.
+    """
+    if not shared_memory.is_dir():
+        return None
+    usable = int(shutil.disk_usage(shared_memory).free * 0.8)
+    return min(usable, LARGEST_STORE) if usable >= SMALLEST_STORE else None

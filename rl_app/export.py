@@ -1,0 +1,253 @@
+"""A trained policy as files that need no Ray: a frozen SavedModel, the same as ONNX, and policy.json.
+
+RLlib 0.8.5's own export samples its action (``is_exploring`` is not in its signature), leaves the observation
+filter out and carries the training graph. This one is the inference graph alone, deterministic, frozen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from rl_app.checkpoints import Checkpoint
+from rl_app.spaces import describe
+
+ONNX_OPSET = 17
+VERSIONS_OF = ("ray", "tensorflow-cpu", "tensorflow", "gym", "numpy", "onnx", "tf2onnx")
+
+
+class FrozenPolicy(NamedTuple):
+    """The inference graph with its variables as constants.
+
+    ``inputs`` and ``outputs`` map the names of the signature to tensor names in ``graph_def``;
+    ``placeholders`` gives dtype and shape of each input.
+    """
+
+    graph_def: Any
+    inputs: Dict[str, str]
+    outputs: Dict[str, str]
+    placeholders: Dict[str, Tuple[Any, List[Optional[int]]]]
+
+
+class MeanStd(NamedTuple):
+    """RLlib's MeanStdFilter: ``(x - mean) / (std + 1e-8)`` in float64, one value a flat observation element."""
+
+    mean: List[float]
+    std: List[float]
+
+
+def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapping[str, Any]) -> None:
+    """Writes what the design calls the model into ``directory``, each part beside first and then renamed.
+
+    Args:
+        trainer: an RLlib trainer in the state of ``checkpoint``.
+        directory: ``/opt/ml/model``.
+        checkpoint: copied under the names that AWS's evaluation script looks for.
+        training: facts of the run for policy.json (iteration, reward, seed, …).
+    """
+    beside = directory / ".tmp-export"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    policy = trainer.get_policy()
+    frozen = freeze(policy)
+    observation_filter = mean_std(trainer)
+    write_saved_model(frozen, observation_filter, beside / "1")
+    write_onnx(frozen, beside / "policy.onnx")
+    _write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
+    _write_json(beside / "params.json", trainer.config)
+    shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
+    shutil.copy(f"{checkpoint.path}.tune_metadata", str(beside / "checkpoint.tune_metadata"))
+    for made in beside.iterdir():
+        target = directory / made.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(made, target)
+    beside.rmdir()
+
+
+def freeze(policy: Any) -> FrozenPolicy:
+    """Freezes the deterministic action of an RLlib TensorFlow policy, with what Ray 0.8.5's signature returns.
+
+    The action is the distribution's mode, from ``_dist_inputs``: the policy's own sampled action is a
+    ``tf.cond`` over the sampler and would drag it along.
+    """
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    session = policy.get_session()
+    with session.graph.as_default():
+        outputs = {
+            name: tf.identity(tensor, name=f"export/{name}") for name, tensor in _inference_outputs(policy).items()
+        }
+        graph_def = tf.graph_util.convert_variables_to_constants(
+            session, session.graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()]
+        )
+    inputs = _signature_inputs(policy)
+    return FrozenPolicy(
+        graph_def=graph_def,
+        inputs={name: tensor.name for name, tensor in inputs.items()},
+        outputs={name: tensor.name for name, tensor in outputs.items()},
+        placeholders={name: (tensor.dtype, tensor.shape.as_list()) for name, tensor in inputs.items()},
+    )
+
+
+def _inference_outputs(policy: Any) -> Dict[str, Any]:
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    distribution = policy.dist_class(policy._dist_inputs, policy.model)
+    action = distribution.deterministic_sample()
+    parts = getattr(action, "batches", [action])
+    outputs = {f"actions_{i}": part for i, part in enumerate(parts)}
+    outputs["action_dist_inputs"] = policy._dist_inputs
+    if policy._sampled_action_logp is not None and len(parts) == 1:
+        outputs["action_logp"] = distribution.logp(action)
+        outputs["action_prob"] = tf.exp(outputs["action_logp"])
+    for name, tensor in policy.extra_compute_action_fetches().items():
+        outputs.setdefault(name, tensor)
+    outputs.update({f"state_out_{i}": tensor for i, tensor in enumerate(policy._state_outputs)})
+    return outputs
+
+
+def _signature_inputs(policy: Any) -> Dict[str, Any]:
+    """The inputs of Ray 0.8.5's signature by its names; RNN states, which it names by tensor, by position."""
+    inputs = {
+        "observations": policy._obs_input,
+        "prev_action": policy._prev_action_input,
+        "prev_reward": policy._prev_reward_input,
+        "is_training": policy._is_training,
+        "seq_lens": policy._seq_lens,
+    }
+    inputs.update({f"state_in_{i}": tensor for i, tensor in enumerate(policy._state_inputs)})
+    return {name: tensor for name, tensor in inputs.items() if tensor is not None}
+
+
+def mean_std(trainer: Any) -> Optional[MeanStd]:
+    """The observation filter of the trainer's policy; None where there is none."""
+    observation_filter = trainer.workers.local_worker().filters["default_policy"]
+    statistics = getattr(observation_filter, "rs", None)
+    if statistics is None:
+        return None
+    return MeanStd(mean=statistics.mean.ravel().tolist(), std=statistics.std.ravel().tolist())
+
+
+def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd], directory: Path) -> None:
+    """Writes TensorFlow Serving's SavedModel, with default attributes stripped so that TensorFlow 2.1 loads it."""
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    with tf.Graph().as_default(), tf.Session() as session:
+        inputs = {
+            name: tf.placeholder_with_default(tf.constant(False), [], name)
+            if name == "is_training"
+            else tf.placeholder(dtype, shape, name)
+            for name, (dtype, shape) in frozen.placeholders.items()
+        }
+        fed = dict(inputs)
+        if observation_filter is not None:
+            wide = tf.cast(inputs["observations"], tf.float64)
+            filtered = (wide - observation_filter.mean) / (tf.constant(observation_filter.std, tf.float64) + 1e-8)
+            fed["observations"] = tf.cast(filtered, tf.float32)
+        outputs = _import(tf, frozen, fed)
+        signature = tf.saved_model.predict_signature_def(inputs, outputs)
+        builder = tf.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], signature_def_map={"serving_default": signature}, strip_default_attrs=True
+        )
+        builder.save()
+
+
+def write_onnx(frozen: FrozenPolicy, file: Path) -> None:
+    """Writes the same graph for onnxruntime: the network without the observation filter, which policy.json has.
+
+    The filter is float64 on the observation as the environment gives it, and so is applied before the network.
+    Only inputs that the network uses are inputs of the file.
+    """
+    import tf2onnx
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    used = _used_inputs(frozen)
+    with tf.Graph().as_default() as graph:
+        inputs = {name: tf.placeholder(*frozen.placeholders[name], name=name) for name in used}
+        for name, tensor in _import(tf, frozen, inputs).items():
+            tf.identity(tensor, name=name)
+        graph_def = graph.as_graph_def()
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph_def,
+        input_names=[f"{name}:0" for name in used],
+        output_names=[f"{name}:0" for name in frozen.outputs],
+        opset=ONNX_OPSET,
+    )
+    _rename_tensors(model.graph, {f"{name}:0": name for name in (*used, *frozen.outputs)})
+    file.write_bytes(model.SerializeToString())
+
+
+def _used_inputs(frozen: FrozenPolicy) -> List[str]:
+    nodes = {node.name for node in frozen.graph_def.node}
+    return [name for name, tensor in frozen.inputs.items() if tensor.split(":")[0] in nodes]
+
+
+def _import(tf: Any, frozen: FrozenPolicy, inputs: Mapping[str, Any]) -> Dict[str, Any]:
+    """Imports the frozen graph into the current one, fed by ``inputs``; returns the outputs by name."""
+    tensors = tf.import_graph_def(
+        frozen.graph_def,
+        input_map={frozen.inputs[name]: inputs[name] for name in _used_inputs(frozen)},
+        return_elements=list(frozen.outputs.values()),
+        name="policy",
+    )
+    return dict(zip(frozen.outputs, tensors))
+
+
+def _rename_tensors(graph: Any, names: Mapping[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        value.name = names.get(value.name, value.name)
+
+
+def policy_facts(
+    trainer: Any, frozen: FrozenPolicy, observation_filter: Optional[MeanStd], training: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """All that evaluate and serve need to know of the policy, as plain data."""
+    policy, config = trainer.get_policy(), trainer.config
+    observation_space = getattr(policy.observation_space, "original_space", policy.observation_space)
+    return {
+        "algorithm": trainer._name,
+        "env": config["env"],
+        "env_config": config["env_config"],
+        "observation_space": describe(observation_space),
+        "action_space": describe(policy.action_space),
+        "observation_size": int(policy.observation_space.shape[0]),
+        "observation_filter": None if observation_filter is None else observation_filter._asdict(),
+        "action_distribution": policy.dist_class.__name__,
+        "normalize_actions": config["normalize_actions"],
+        "clip_actions": config["clip_actions"],
+        "state_sizes": [int(tensor.shape[-1]) for tensor in policy._state_inputs],
+        "inputs": _used_inputs(frozen),
+        "outputs": list(frozen.outputs),
+        "seed": config["seed"],
+        "training": dict(training),
+        "versions": versions(),
+    }
+
+
+def versions() -> Dict[str, str]:
+    """The versions of what made the policy."""
+    installed = {"python": platform.python_version()}
+    for name in VERSIONS_OF:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

@@ -1,0 +1,592 @@
+"""Plays SageMaker around the container's command: stages its input, runs it, stores what it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import itertools
+import json
+import os
+import queue
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+from rl_app import hyperparameters, metrics, sagemaker
+from rl_app.errors import JobError, UserError
+from rl_app.hyperparameters import Settings
+from rl_app.machine import detect
+from rl_app.sagemaker import Paths
+from rl_app.store import WORK, DirectoryStore, Mirror, Store, open_store, restore, temporary
+
+GRACE_S = 120.0
+"""What SageMaker gives a job between SIGTERM and SIGKILL."""
+HEARTBEAT_S = 20.0
+NOT_UPLOADED = "not-uploaded.txt"
+MAX_RUN = 0
+"""Beside the numbers of signals: what asks a job to stop when its time is over."""
+PR_SET_PDEATHSIG = 1
+
+EXAMPLES = """
+examples:
+  python -m rl_app local train
+  python -m rl_app local train cartpole config.lr=0.001 stop.episode_reward_mean=195 seed=3
+  python -m rl_app local train --job my-first --store s3://bucket/prefix
+  python -m rl_app local train --resume my-first max_run=600
+
+Where an argument is not given, the environment is asked: EXPERIMENT, HYPERPARAMETERS (words KEY=VALUE as in a
+shell, or a JSON object), JOB, STORE, and SAGEMAKER_BASE_DIR for --work.
+Exit status: 0 completed, 1 failed, 2 refused, 130 or 143 stopped by Ctrl-C or by SIGTERM and max_run.
+"""
+
+Record = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job that may start; ``earlier`` is the job.json that it goes on from, {} for a new one."""
+
+    store: Store
+    hyperparameters: Dict[str, str]
+    settings: Settings
+    name: Optional[str]
+    work: Optional[Path]
+    earlier: Record
+
+
+@dataclass(frozen=True)
+class End:
+    """How a job ended, in the words of DescribeTrainingJob, and our exit status."""
+
+    status: str
+    code: int
+    secondary: Optional[str] = None
+    reason: Optional[str] = None
+
+
+def main(
+    argv: Sequence[str],
+    command: Optional[Sequence[str]] = None,
+    environ: Mapping[str, str] = os.environ,
+    grace: float = GRACE_S,
+) -> int:
+    """Runs one job to its end.
+
+    Args:
+        argv: what follows ``local`` on the command line.
+        command: what runs in place of this program's own ``train``.
+        grace: seconds that the job has to end after SIGTERM, and the store to take what is left at the end.
+
+    Returns:
+        The exit status: 0 completed, 1 failed, 2 refused, 130 or 143 stopped.
+    """
+    options = _options(argv)
+    try:
+        request = _request(options, environ)
+        return _play(request, command or (sys.executable, "-m", "rl_app", options.command), environ, grace)
+    except (UserError, JobError) as error:
+        _say(str(error))
+        return error.errno
+
+
+def _options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_app local",
+        description="Run a job as SageMaker would, on this machine; its files go to a store.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=["train"], help="what the job does")
+    parser.add_argument(
+        "words", nargs="*", metavar="EXPERIMENT | KEY=VALUE", help="default: the default experiment"
+    )
+    name = parser.add_mutually_exclusive_group()
+    name.add_argument("--job", metavar="NAME", help="default: the experiment and the time (UTC)")
+    name.add_argument(
+        "--resume", metavar="NAME", help="go on with a stopped or failed job from its last checkpoint"
+    )
+    parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX] or a directory; default: runs")
+    parser.add_argument(
+        "--work", metavar="DIR", help="what plays /opt/ml; default: a new one, removed at the end"
+    )
+    return parser.parse_intermixed_args(argv)
+
+
+def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request:
+    """Checks all that can be checked before anything is made; raises UserError."""
+    name = options.resume or options.job or environ.get("JOB") or None
+    if name:
+        sagemaker.check_job_name(name)
+    asked, machine = _asked(options, environ), detect()
+    if not options.resume:
+        hyperparameters.parse(asked, machine)  # a typo is refused before a store is touched
+    store = open_store(options.store or environ.get("STORE") or "runs", environ)
+    earlier = _resumable(store, options.resume) if options.resume else {}
+    before = earlier.get("HyperParameters", {})
+    if before and asked.get("experiment", before["experiment"]) != before["experiment"]:
+        raise UserError(f"--resume {name}: goes on with its own experiment, {before['experiment']}")
+    raw = {**before, **asked}
+    settings = hyperparameters.parse(raw, machine).settings
+    work = options.work or environ.get("SAGEMAKER_BASE_DIR")
+    base = Path(work).absolute() if work else None
+    if base:
+        _check_work(Paths(base))
+    return Request(store, {**raw, "experiment": settings.experiment}, settings, name, base, earlier)
+
+
+def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str, str]:
+    """The hyperparameters that were given, by full name; the command line's go before the environment's."""
+    words = [f"command={options.command}", *options.words]
+    bare = next((index for index, word in enumerate(words) if "=" not in word), None)
+    if bare is not None:
+        words[bare] = f"experiment={words[bare]}"
+    asked = _from_text(environ.get("HYPERPARAMETERS", "").strip())
+    if environ.get("EXPERIMENT") and not options.resume:
+        asked["experiment"] = environ["EXPERIMENT"]
+    return {**asked, **hyperparameters.assignments(words)}
+
+
+def _from_text(text: str) -> Dict[str, str]:
+    try:
+        if not text.startswith("{"):
+            return dict(hyperparameters.assignments(shlex.split(text)))
+        values = json.loads(text).items()
+    except ValueError as error:
+        raise UserError(
+            f"HYPERPARAMETERS {text!r}: must be words KEY=VALUE or a JSON object ({error})"
+        ) from None
+    return {
+        hyperparameters.qualify(key): value if isinstance(value, str) else json.dumps(value)
+        for key, value in values
+    }
+
+
+def _resumable(store: Store, name: str) -> Record:
+    """The job.json of a job that has ended and can go on."""
+    try:
+        record: Record = json.loads(store.read(f"{name}/job.json"))
+    except FileNotFoundError:
+        raise UserError(f"--resume {name}: {store.url} has no job of this name") from None
+    state = record["TrainingJobStatus"]
+    if state == "Completed":
+        raise UserError(f"--resume {name}: it is Completed; only a Stopped or Failed job goes on")
+    if state == "InProgress":
+        _check_ended(name, record)
+    return record
+
+
+def _check_ended(name: str, record: Record) -> None:
+    """Refuses a job that still runs. One whose processes were killed says InProgress for ever."""
+    local = record["Local"]
+    if local["Space"] == _process_space():
+        if any(_started(int(pid)) == started for pid, started in local["Processes"].items()):
+            raise UserError(
+                f"--resume {name}: it is still running, as process {', '.join(local['Processes'])}"
+            )
+        return
+    age = (_now() - datetime.fromisoformat(record["LastModifiedTime"])).total_seconds()
+    left = 3 * HEARTBEAT_S - age
+    if left > 0:
+        raise UserError(
+            f"--resume {name}: it was running on {local['Host']} {max(age, 0):.0f} s ago; "
+            f"if it is not any more, try again in {left:.0f} s"
+        )
+
+
+def _process_space() -> str:
+    """What the numbers of processes hold good in: one boot of a machine, one container."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def _started(pid: int) -> Optional[str]:
+    """When a process started (ticks since boot): its number alone may come again. None where it has ended."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else fields[18]
+
+
+def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], grace: float) -> int:
+    with _caught_signals() as signals:
+        record = _claim(request, environ)
+        name = record["TrainingJobName"]
+        _say(f"job {name}: its files go to {request.store.url}/{name}")
+        base = request.work or _new_base(request.store, name)
+        try:
+            paths = _stage(request, name, base)
+            child = _start(command, paths, name, environ)
+        except (UserError, JobError, OSError) as error:
+            return _finish(request, record, base, End("Failed", 1, reason=str(error)), [])
+        us = {str(pid): _started(pid) for pid in (os.getpid(), child.pid)}
+        record["Local"] = {"Host": socket.gethostname(), "Space": _process_space(), "Processes": us}
+        record["TrainingStartTime"] = _now().isoformat()
+        record["CheckpointConfig"]["LocalPath"] = str(paths.checkpoints)
+        started = time.monotonic()
+        with _heartbeat(request.store, record):
+            checkpoints = Mirror(paths.checkpoints, request.store, f"{name}/checkpoints", delete=True)
+            checkpoints.start()
+            end = _judge(*_supervise(child, signals, request.settings.max_run, grace), _failure(paths))
+            ended, took = _now(), time.monotonic() - started
+            troubles = _upload(request.store, name, paths, checkpoints, grace)
+        record["TrainingEndTime"] = ended.isoformat()
+        record["TrainingTimeInSeconds"] = record.get("TrainingTimeInSeconds", 0) + round(took)
+        record["FinalMetricDataList"] = _final_metrics(paths)
+        if _whole(paths.model) and not troubles:
+            record["ModelArtifacts"] = {"S3ModelArtifacts": f"{request.store.url}/{name}/output/model.tar.gz"}
+        return _finish(request, record, base, end, troubles)
+
+
+@contextmanager
+def _caught_signals() -> Iterator[queue.SimpleQueue[int]]:
+    """From here on a signal stops the job, not us: each is put in a queue, and so is the end of a child."""
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    caught = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+        caught.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, lambda number, _: signals.put(number)) for number in caught}
+    try:
+        yield signals
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _claim(request: Request, environ: Mapping[str, str]) -> Record:
+    """Writes the first job.json, which makes the name this job's; raises UserError for a name in use."""
+    if request.earlier:
+        kept = {"CreationTime", "TrainingTimeInSeconds", "ModelArtifacts"} & set(request.earlier)
+        name = request.earlier["TrainingJobName"]
+        record = {**_new_record(request, name, environ), **{key: request.earlier[key] for key in kept}}
+        _save(request.store, record)
+        return record
+    for name in _names(request):
+        record = _new_record(request, name, environ)
+        if request.store.create(f"{name}/job.json", _json(record)):
+            return record
+    raise UserError(f"--job {request.name}: {request.store.url} has a job of this name already")
+
+
+def _names(request: Request) -> Iterator[str]:
+    if request.name:
+        yield request.name
+        return
+    experiment = re.sub("[^a-zA-Z0-9]+", "-", request.settings.experiment)[:32].strip("-")
+    name = f"{experiment or 'job'}-{_now():%Y-%m-%d-%H-%M-%S}"
+    yield name
+    yield from (f"{name}-{number}" for number in itertools.count(2))
+
+
+def _new_record(request: Request, name: str, environ: Mapping[str, str]) -> Record:
+    now, url = _now().isoformat(), request.store.url
+    return {
+        "TrainingJobName": name,
+        "TrainingJobStatus": "InProgress",
+        "SecondaryStatus": "Training",
+        "CreationTime": now,
+        "LastModifiedTime": now,
+        "HyperParameters": request.hyperparameters,
+        "AlgorithmSpecification": {"TrainingImage": environ.get("RL_IMAGE") or None},
+        "Versions": _versions(),
+        "OutputDataConfig": {"S3OutputPath": url},
+        "CheckpointConfig": {"S3Uri": f"{url}/{name}/checkpoints", "LocalPath": None},
+        "StoppingCondition": {"MaxRuntimeInSeconds": request.settings.max_run},
+    }
+
+
+def _versions() -> Dict[str, str]:
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("ray", "tensorflow", "tensorflow-cpu", "gym"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
+
+
+def _new_base(store: Store, name: str) -> Path:
+    if isinstance(store, DirectoryStore):
+        return store.root / WORK / name
+    return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+
+
+def _check_work(paths: Paths) -> None:
+    """Refuses a directory whose files are not the remains of a job that can be removed."""
+    note = paths.base / NOT_UPLOADED
+    if note.exists():
+        raise UserError(f"--work {paths.base}: {note.read_text().strip()}")
+    if (paths.config / "hyperparameters.json").exists():
+        return
+    for directory in _contract_directories(paths):
+        if directory.is_dir() and any(directory.iterdir()):
+            raise UserError(
+                f"--work {paths.base}: {directory.name} holds files of something else; give an empty one"
+            )
+
+
+def _contract_directories(paths: Paths) -> Sequence[Path]:
+    """What a job fills. Channels and code may have been mounted and are left alone."""
+    return paths.config, paths.model, paths.output, paths.checkpoints
+
+
+def _clear(paths: Paths) -> None:
+    """Empties the directories, which stay: they may be mounts."""
+    for directory in _contract_directories(paths):
+        for child in directory.iterdir() if directory.is_dir() else ():
+            shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()
+
+
+def _stage(request: Request, name: str, base: Path) -> Paths:
+    """Lays out what SageMaker lays out in /opt/ml; a job that goes on finds its checkpoints there."""
+    paths = Paths(base)
+    _clear(paths)
+    in_compose = socket.gethostname() == "algo-1"
+    host = "algo-1" if in_compose else "localhost"  # a name that does not resolve holds sagemaker-training up
+    config = DirectoryStore(paths.config)
+    config.write(
+        "hyperparameters.json", _json({**request.hyperparameters, "sagemaker_s3_output": request.store.url})
+    )
+    config.write("inputdataconfig.json", _json({}))
+    config.write(
+        "resourceconfig.json",
+        _json(
+            {"current_host": host, "hosts": [host], "network_interface_name": "eth0" if in_compose else "lo"}
+        ),
+    )
+    for directory in (paths.data, paths.model, paths.output_data, paths.intermediate, paths.checkpoints):
+        directory.mkdir(parents=True, exist_ok=True)
+    if request.earlier:
+        restore(request.store, f"{name}/checkpoints", paths.checkpoints)
+    return paths
+
+
+def _start(
+    command: Sequence[str], paths: Paths, name: str, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts the job in a process group of its own, so that Ctrl-C reaches only us."""
+    prctl, us = ctypes.CDLL(None).prctl, os.getpid()
+
+    def follow() -> None:
+        """Where we are killed, the job is told to end. No thread of ours is there yet, as it must be."""
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != us:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return subprocess.Popen(
+        list(command),
+        env={**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=follow,
+    )
+
+
+def _supervise(
+    child: subprocess.Popen[bytes], signals: queue.SimpleQueue[int], max_run: float, grace: float
+) -> Tuple[int, Optional[int], bool]:
+    """Waits for the job to end; SIGTERM at the first signal or after ``max_run`` seconds, then SIGKILL.
+
+    Returns:
+        The child's status (negative: the signal that ended it), what asked it to stop (None: nothing did),
+        and whether it had to be killed.
+    """
+    asked, killed = None, False
+    deadline = time.monotonic() + max_run
+    while not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        try:
+            event = signals.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            event = MAX_RUN
+        if event == signal.SIGCHLD:
+            continue
+        if asked is None:
+            why = signal.Signals(event).name if event else f"max_run ({max_run} s) is over"
+            _say(f"{why}: the job has {grace:.0f} s to save and end; Ctrl-C kills it")
+            asked, deadline = event, time.monotonic() + grace
+            child.send_signal(signal.SIGTERM)
+        elif event in (signal.SIGINT, MAX_RUN):
+            killed, deadline = True, time.monotonic() + grace
+            os.killpg(child.pid, signal.SIGKILL)
+    # what the job left running goes too; not reaped yet, the child still holds the number of the group
+    os.killpg(child.pid, signal.SIGKILL)
+    return child.wait(), asked, killed
+
+
+def _failure(paths: Paths) -> str:
+    """What the job gives as its reason, as far as SageMaker shows it."""
+    try:
+        return paths.failure.read_text(encoding="utf-8", errors="replace")[:1024].strip()
+    except OSError:
+        return ""
+
+
+def _judge(status: int, asked: Optional[int], killed: bool, failure: str) -> End:
+    if asked is not None and not (status > 0 and failure):
+        reason = "killed: it had not ended after SIGTERM; what it had not written is lost" if killed else None
+        secondary = "Stopped" if asked else "MaxRuntimeExceeded"
+        return End("Stopped", 128 + (asked or signal.SIGTERM), secondary, reason)
+    if status == 0:
+        return End("Completed", 0)
+    if status < 0:
+        out_of_memory = ", as for want of memory" if status == -signal.SIGKILL else ""
+        failure = failure or f"ended by {signal.Signals(-status).name}{out_of_memory}"
+    return End(
+        "Failed", 2 if status == 2 else 1, reason=failure or f"exit status {status}, and no reason given"
+    )
+
+
+@contextmanager
+def _heartbeat(store: Store, record: Record) -> Iterator[None]:
+    """Writes job.json again and again: where its LastModifiedTime is old, the job has died."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while True:
+            with suppress(JobError):
+                _save(store, record)
+            if done.wait(HEARTBEAT_S):
+                return
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _upload(store: Store, name: str, paths: Paths, checkpoints: Mirror, timeout: float) -> List[str]:
+    """Brings what the job left to the store; returns the reasons why something is not there."""
+    troubles = []
+    try:
+        checkpoints.stop(timeout)
+    except JobError as error:
+        troubles.append(str(error))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=paths.base) as folder:
+            _archive(paths.model, Path(folder) / "model.tar.gz")
+            _archive(paths.output_data, Path(folder) / "output.tar.gz")
+            archives = Mirror(Path(folder), store, f"{name}/output")
+            archives.start()
+            archives.stop(timeout)
+    except (JobError, OSError) as error:
+        troubles.append(str(error))
+    return troubles
+
+
+def _archive(directory: Path, target: Path) -> None:
+    """Packs what is in the directory, if anything is; the same files give the same names, order and owner."""
+    names = _whole(directory)
+    if not names:
+        return
+    with tarfile.open(target, "w:gz", compresslevel=6) as archive:
+        for name in names:
+            archive.add(directory / name, str(name), recursive=False, filter=_anonymous)
+
+
+def _whole(directory: Path) -> List[Path]:
+    """The relative paths below the directory, sorted, less those that were still being written."""
+    paths = (path.relative_to(directory) for path in directory.rglob("*"))
+    return sorted(path for path in paths if not any(map(temporary, path.parts)))
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _final_metrics(paths: Paths) -> List[Dict[str, Any]]:
+    """The last rewards of the job, as DescribeTrainingJob gives the last values of its metrics."""
+    for directory in (paths.output_data, paths.checkpoints):
+        try:
+            rows = [row for row in metrics.read(directory) if row.get("episode_reward_mean") is not None]
+            if rows:
+                at = datetime.fromtimestamp(rows[-1]["timestamp"], timezone.utc).isoformat()
+                return [
+                    {"MetricName": key, "Value": rows[-1][key], "Timestamp": at}
+                    for key in ("episode_reward_mean", "episode_reward_max")
+                ]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue  # a user's own program may write something else under that name
+    return []
+
+
+def _finish(request: Request, record: Record, base: Path, end: End, troubles: List[str]) -> int:
+    """Writes the last job.json, removes the base directory or notes why it is kept, tells how it ended."""
+    if troubles:
+        reasons = [end.reason or "", f"not uploaded: {'; '.join(troubles)}"]
+        end = End("Failed", 1, reason="; ".join(filter(None, reasons)))
+    record.pop("Local", None)
+    record.update(TrainingJobStatus=end.status, SecondaryStatus=end.secondary or end.status)
+    if end.reason:
+        record["FailureReason"] = end.reason[:1024]
+    try:
+        _save(request.store, record)
+    except JobError as error:
+        troubles, end = [*troubles, str(error)], End("Failed", 1, reason=str(error))
+    if troubles:
+        lost = (
+            f"holds what job {record['TrainingJobName']} could not upload; take it away, then {NOT_UPLOADED}"
+        )
+        (base / NOT_UPLOADED).write_text(lost + "\n")
+    elif request.work:
+        _clear(Paths(base))
+    else:
+        shutil.rmtree(base, ignore_errors=True)
+        if base.parent.name == WORK:
+            with suppress(OSError):  # another job's is there
+                base.parent.rmdir()
+    _say("\n".join(_closing_words(request, record, end, base if troubles else None)))
+    return end.code
+
+
+def _closing_words(request: Request, record: Record, end: End, kept: Optional[Path]) -> Iterator[str]:
+    name = record["TrainingJobName"]
+    rewards = [
+        f", {entry['MetricName']} {entry['Value']:.1f}" for entry in record.get("FinalMetricDataList", [])[:1]
+    ]
+    yield f"job {name}: {end.status} after {record.get('TrainingTimeInSeconds', 0)} s{''.join(rewards)}"
+    if end.reason:
+        yield f"  why    {end.reason}"
+    yield f"  files  {request.store.url}/{name}"
+    if "ModelArtifacts" in record:
+        yield f"  model  {record['ModelArtifacts']['S3ModelArtifacts']}"
+    if kept:
+        yield f"  kept   {kept}, for it holds what is not in the store"
+    if end.status == "Completed":
+        yield f"  next   scripts/train {request.settings.experiment} seed=1    the same with another seed"
+    else:
+        yield f"  next   scripts/train --resume {name}    go on from the last checkpoint"
+
+
+def _save(store: Store, record: Record) -> None:
+    record["LastModifiedTime"] = _now().isoformat()
+    store.write(f"{record['TrainingJobName']}/job.json", _json(record))
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):  # a terminal that was closed is no reason to lose the job
+        print(text, file=sys.stderr, flush=True)

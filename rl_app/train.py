@@ -1,0 +1,239 @@
+"""The command ``train``: SageMaker's contract outside, an RLlib trainer's loop inside."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Optional, TextIO
+
+from rl_app import checkpoints, hyperparameters, sagemaker
+from rl_app.console import Display, capture
+from rl_app.errors import JobError, UserError
+from rl_app.hyperparameters import Job
+from rl_app.machine import Machine, detect
+from rl_app.metrics import History, Row, row
+from rl_app.sagemaker import Contract, Paths
+from rl_app.stopping import IterationDropped, StopRequest
+from rl_app.store import Mirror, open_store
+
+UPLOAD_DEADLINE_S = 20.0
+
+
+def command() -> int:
+    """What the image runs for ``train``: checks the job, then hands over to sagemaker-training, which calls main.
+
+    Returns:
+        The exit status: 2 for what the user can fix; the toolkit's own where it took over.
+    """
+    paths = sagemaker.paths()
+    try:
+        contract = sagemaker.read_config(paths)
+        if contract.program is None:
+            hyperparameters.parse(contract.hyperparameters, detect())
+    except UserError as error:
+        sagemaker.write_failure(paths, str(error))
+        print(error, file=sys.stderr)
+        return error.errno
+    # With the directory there, sagemaker-training leaves its upload to us: its own misses renamed files.
+    paths.intermediate.mkdir(parents=True, exist_ok=True)
+    os.environ["SAGEMAKER_TRAINING_MODULE"] = f"{__name__}:main"
+    # At INFO it logs the whole environment and all hyperparameters, with whatever secret is among them.
+    logging.getLogger("sagemaker-training-toolkit").setLevel(logging.WARNING)
+    from sagemaker_training.cli.train import main as hand_over
+
+    try:
+        hand_over()
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    finally:
+        sagemaker.give_to_owner(paths)
+    return 0
+
+
+def main() -> None:
+    """The framework module of sagemaker-training: runs the user's program, else the job built into the image.
+
+    The toolkit takes an exception's ``errno`` for the exit status and turns any SystemExit into success, so
+    every way out that is no success is an exception, and the reason is in ``output/failure`` before it is raised.
+    """
+    paths = sagemaker.paths()
+    contract = sagemaker.read_config(paths)
+    terminal = sys.stdout if contract.program else capture(paths.intermediate / "train.log")
+    with uploaded(contract, paths, terminal):
+        try:
+            if contract.program:
+                run_program()
+            else:
+                run_job(hyperparameters.parse(contract.hyperparameters, detect()), paths, terminal)
+        except BaseException as error:
+            reason = reason_of(error)
+            sagemaker.write_failure(paths, reason)
+            traceback.print_exc()
+            print(f"failed: {reason}", file=terminal, flush=True)
+            if isinstance(error, Exception):
+                raise
+            raise RuntimeError(reason) from error
+        finally:
+            if not contract.program:
+                shutil.copytree(paths.intermediate, paths.output_data, dirs_exist_ok=True)
+
+
+def reason_of(error: BaseException) -> str:
+    """The one line that a person sees: the text of a UserError, else the type and the first line of the text."""
+    if isinstance(error, UserError):
+        # Ray wraps what a worker raised; the last line of its text is the error itself
+        return str(error).strip().splitlines()[-1].replace(f"{UserError.__module__}.UserError: ", "")
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
+
+
+@contextmanager
+def uploaded(contract: Contract, paths: Paths, terminal: TextIO) -> Iterator[None]:
+    """Keeps ``output/intermediate`` in the store while the block runs, where the job says which store.
+
+    It is a view of the job while it runs, and all of it is in ``output/data`` at the end: where the store does
+    not take it (a role may read and write a bucket and yet not list it), the job goes on and says so.
+    """
+    url = contract.hyperparameters.get("sagemaker_s3_output")
+    if not url or not contract.job_name:
+        yield
+        return
+    try:
+        mirror = Mirror(paths.intermediate, open_store(url), f"{contract.job_name}/output/intermediate")
+    except UserError as error:
+        print(f"not uploaded while the job runs: output/intermediate: {error}", file=terminal, flush=True)
+        yield
+        return
+    mirror.start()
+    try:
+        yield
+    finally:
+        try:
+            mirror.stop(UPLOAD_DEADLINE_S)
+        except JobError as error:
+            print(f"not uploaded: {error}", file=terminal, flush=True)
+
+
+def run_program() -> None:
+    """Runs the user's own program by the toolkit; a stop is passed on to it."""
+    import psutil
+    from sagemaker_training import entry_point, environment
+
+    def forward(number: int) -> None:
+        for child in psutil.Process().children(recursive=True):
+            child.send_signal(number)
+
+    env = environment.Environment()
+    with StopRequest(on_request=forward):
+        entry_point.run(env.module_dir, env.user_entry_point, env.to_cmd_args(), env.to_env_vars())
+
+
+def run_job(job: Job, paths: Paths, terminal: TextIO) -> None:
+    """Trains the job until it is solved, capped or stopped; leaves checkpoints, the model and the output."""
+    machine = detect()
+    stop_at = job.trial["stop"]
+    with StopRequest() as stop, Display(terminal, stop_at) as display:
+        display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({machine.cpus} CPUs)")
+        with ray_trainer(job, machine, paths) as trainer:
+            history = History([paths.intermediate, paths.checkpoints])
+            resume(trainer, paths, history, display)
+            train(trainer, job.trial, paths, history, stop, display)
+            export_best(trainer, paths, history, job, display)
+
+
+@contextmanager
+def ray_trainer(job: Job, machine: Machine, paths: Paths) -> Iterator[Any]:
+    """An RLlib trainer for the job, in a Ray of its own."""
+    from rl_app import cluster
+
+    with cluster.running(machine):
+        trainer = build_trainer(job, paths.intermediate)
+        try:
+            yield trainer
+        finally:
+            trainer.stop()
+
+
+def build_trainer(job: Job, directory: Path) -> Any:
+    """Builds the trainer; what Tune's trial folder has (params.json, result.json, …) goes to ``directory``."""
+    from ray.rllib.agents.registry import get_agent_class
+    from ray.tune.registry import register_env
+
+    from rl_app.envs.creation import creator
+    from rl_app.models import with_lstm
+    from rl_app.trial import TrialLogger
+
+    env = job.trial["env"]
+    register_env(env, creator(env, job.settings.seed))
+    return get_agent_class(job.trial["run"])(
+        config=with_lstm({**job.trial["config"], "env": env, "seed": job.settings.seed}),
+        env=env,
+        logger_creator=lambda merged: TrialLogger(merged, str(directory)),
+    )
+
+
+def resume(trainer: Any, paths: Paths, history: History, display: Display) -> None:
+    """Goes on from the newest checkpoint, where SageMaker (or local mode) has put some back."""
+    newest = checkpoints.restore_newest(trainer, paths.checkpoints)
+    if newest is not None:
+        history.resume(paths.checkpoints, newest.iteration)
+        display.phase(f"going on from iteration {newest.iteration}")
+
+
+def train(
+    trainer: Any, trial: Mapping[str, Any], paths: Paths, history: History, stop: StopRequest, display: Display
+) -> None:
+    """Iterates until a stop condition holds or a stop is asked for; ends with a checkpoint of what there is."""
+    frequency, keep = trial.get("checkpoint_freq", 0), trial.get("keep_checkpoints_num")
+    while not stop and not reached(history.rows[-1] if history.rows else None, trial["stop"]):
+        try:
+            with stop.iteration():
+                result = trainer.train()
+        except IterationDropped as dropped:
+            display.phase(f"stopping: {dropped}, and is dropped")
+            if checkpoints.kept(paths.checkpoints):
+                return
+            break
+        history.add(row(result))
+        display.iteration(history.rows[-1])
+        if frequency and trainer.iteration % frequency == 0:
+            checkpoints.save(trainer, paths.checkpoints)
+            checkpoints.prune(paths.checkpoints, keep, history.reward_of)
+    if stop:
+        display.phase("stopping as asked")
+    checkpoints.save(trainer, paths.checkpoints)
+    checkpoints.prune(paths.checkpoints, keep, history.reward_of)
+
+
+def reached(latest: Optional[Row], stop_at: Mapping[str, float]) -> bool:
+    """Whether any stop condition holds, by Tune's rule: the metric is at least the limit."""
+    return latest is not None and any(
+        latest.get(key) is not None and latest[key] >= limit for key, limit in stop_at.items()
+    )
+
+
+def export_best(trainer: Any, paths: Paths, history: History, job: Job, display: Display) -> None:
+    """Exports the best checkpoint, not the latest, as the model."""
+    from rl_app.export import export
+
+    best = checkpoints.best(paths.checkpoints, history.reward_of)
+    display.phase(f"exporting the policy of iteration {best.iteration}, the best checkpoint")
+    if best.iteration != trainer.iteration:
+        trainer.restore(str(best.path))
+    facts = next((known for known in history.rows if known["training_iteration"] == best.iteration), {})
+    export(trainer, paths.model, best, {"experiment": job.settings.experiment, **facts})
+    display.phase(verdict(history, job.trial["stop"]))
+
+
+def verdict(history: History, stop_at: Mapping[str, float]) -> str:
+    """What became of the goal, in words."""
+    goal = stop_at.get("episode_reward_mean")
+    reward = history.rows[-1]["episode_reward_mean"] if history.rows else None
+    if goal is None or reward is None:
+        return "done"
+    return f"solved: mean reward {reward:.2f}" if reward >= goal else f"not solved: mean reward {reward:.2f} of {goal}"

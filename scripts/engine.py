@@ -1,0 +1,104 @@
+"""The Docker engine, as the command line of `docker` shows it."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List, Optional, Sequence
+
+from scripts.environments import ROOT
+
+DEADLINE = 10.0  # seconds in which an engine that works has answered
+
+
+def why_not() -> Optional[str]:
+    """Why Docker cannot be used here, in a few words; None where an engine and `docker compose` answer."""
+    return refusal(["docker", "info", "--format", "{{.ServerVersion}}"]) or refusal(
+        ["docker", "compose", "version"]
+    )
+
+
+def refusal(command: Sequence[str]) -> Optional[str]:
+    """What is wrong with a command that has to work; None if nothing is."""
+    name = " ".join(command[:2])
+    try:
+        asked = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=DEADLINE,
+            check=False,
+        )
+    except OSError:
+        return f"there is no `{command[0]}` command"
+    except subprocess.TimeoutExpired:
+        return f"`{name}` did not answer in {DEADLINE:g} s"
+    if asked.returncode == 0 and asked.stdout.strip():
+        return None
+    said = asked.stderr.decode("utf-8", "replace").strip().splitlines()
+    return f"`{name}` says: {said[0]}" if said else f"`{name}` failed"
+
+
+def run_service(service: str, words: Sequence[str], root: Path = ROOT) -> int:
+    """Runs a compose service once, built from the source as it is, and returns its exit status.
+
+    SIGINT, SIGTERM and SIGHUP go on to the container. `docker compose run` passes on only what is typed on
+    its terminal: at a signal it ends, and leaves the container running.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    container = f"rllib-{service}-{secrets.token_hex(4)}"
+    command = ["docker", "compose", "run", "--rm", "--build", "--name", container]
+    command += [service, *words] if terminal else ["-T", service, *words]
+    # Without a terminal, compose gets a session of its own, so that Ctrl-C reaches this process alone.
+    process = subprocess.Popen(
+        command, cwd=root, stdin=None if terminal else subprocess.DEVNULL, start_new_session=not terminal
+    )
+    with Forwarding(process, container) as forwarding:
+        status = process.wait()
+    if forwarding.abandoned is not None:
+        quietly(["docker", "rm", "--force", container])
+        return 128 + forwarding.abandoned
+    return status
+
+
+class Forwarding:
+    """Passes signals to this process on to the container, or to compose while there is no container yet."""
+
+    def __init__(self, process: subprocess.Popen[bytes], container: str) -> None:
+        self.process = process
+        self.container = container
+        self.abandoned: Optional[int] = None  # the signal that came before the container was there
+
+    def __enter__(self) -> Forwarding:
+        self.before = {
+            number: signal.signal(number, self.forward)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def forward(self, number: int, _: Any) -> None:
+        # A terminal that has gone away is a request to stop.
+        name = signal.Signals(signal.SIGTERM if number == signal.SIGHUP else number).name
+        if not quietly(["docker", "kill", "--signal", name, self.container]):
+            self.abandoned = number
+            self.process.send_signal(signal.SIGINT)
+
+
+def quietly(command: List[str]) -> bool:
+    """Whether a command succeeded."""
+    silent = subprocess.DEVNULL
+    # A session of its own: a Ctrl-C that is being passed on must not end what passes it on.
+    return (
+        subprocess.run(
+            command, stdin=silent, stdout=silent, stderr=silent, start_new_session=True, check=False
+        ).returncode
+        == 0
+    )

@@ -1,0 +1,181 @@
+"""A real job in a process: what it prints, what it leaves, how it stops, how it goes on, how it fails."""
+
+import json
+import math
+import re
+import signal
+import sys
+
+import psutil
+import pytest
+
+from rl_app import metrics
+from rl_app.experiments import EXPERIMENTS
+from tests.app.jobs import Finished, Ran, local, run, start, stop, wait_for_line
+
+FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"
+ENDLESS = ("stop.training_iteration=100000", "checkpoint_freq=2", "config.min_iter_time_s=0")
+
+
+def test_it_is_completed_and_says_so(trained):
+    assert trained.record["TrainingJobStatus"] == "Completed"
+    assert trained.record["HyperParameters"]["experiment"] == "cartpole"
+    assert trained.record["HyperParameters"]["seed"] == "1"
+
+
+def test_each_iteration_is_one_line_with_the_metrics_of_the_sdk(trained):
+    lines = [line for line in trained.ran.stdout.splitlines() if line.startswith("iteration ")]
+    assert len(lines) == 6
+    assert all(
+        re.search(f"episode_reward_mean: {FLOAT}.*episode_reward_max: {FLOAT}", line) for line in lines
+    )
+    assert "nan" not in trained.ran.stdout.lower()
+
+
+def test_the_noise_of_ray_and_tensorflow_is_in_the_log_and_not_on_the_screen(trained, output):
+    for noise in ("WARNING", "tensorflow", "sagemaker-training-toolkit", "Gym has been unmaintained"):
+        assert noise not in trained.ran.stdout + trained.ran.stderr
+    assert "Gym has been unmaintained" in (output / "train.log").read_text()
+
+
+def test_what_tunes_trial_folder_has_is_in_the_output(output):
+    rows = metrics.read(output)
+    results = [json.loads(line) for line in (output / "result.json").read_text().splitlines()]
+    assert [row["training_iteration"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["timesteps_total"] for row in rows] == [result["timesteps_total"] for result in results]
+    assert json.loads((output / "params.json").read_text())["env"] == "CartPole-v1"
+    assert len((output / "progress.csv").read_text().splitlines()) == 7
+    assert list(output.glob("events.out.tfevents.*"))
+
+
+def test_live_output_is_in_the_store_as_it_is_in_the_archive(trained, output):
+    live = trained.directory / "output" / "intermediate"
+    assert metrics.read(live) == metrics.read(output)
+
+
+def test_checkpoints_kept_are_the_newest_two_and_the_best(trained):
+    rows = metrics.read(trained.directory / "checkpoints")
+    reward = {row["training_iteration"]: row["episode_reward_mean"] or -math.inf for row in rows}
+    best = max((2, 4, 6), key=lambda iteration: (reward[iteration], iteration))
+    kept = {entry.name for entry in (trained.directory / "checkpoints").glob("checkpoint_*")}
+    assert kept == {f"checkpoint_{iteration}" for iteration in {4, 6, best}}
+
+
+def test_the_model_is_the_best_checkpoint(trained, model):
+    facts = json.loads((model / "policy.json").read_text())
+    iteration = facts["training"]["training_iteration"]
+    kept = trained.directory / "checkpoints" / f"checkpoint_{iteration}" / f"checkpoint-{iteration}"
+    assert (model / "checkpoint").read_bytes() == kept.read_bytes()
+    rows = metrics.read(trained.directory / "checkpoints")
+    rewards = {row["training_iteration"]: row["episode_reward_mean"] for row in rows}
+    assert rewards[iteration] == max(rewards[checkpoint] for checkpoint in (2, 4, 6))
+
+
+def test_nothing_of_the_job_is_left_outside_its_folder(trained):
+    assert [
+        entry.name for entry in trained.store.iterdir() if entry.name == ".work" and any(entry.iterdir())
+    ] == []
+
+
+@pytest.mark.parametrize("experiment", sorted(EXPERIMENTS))
+def test_every_experiment_trains_and_exports(experiment, tmp_path):
+    small = ("stop.training_iteration=1", "config.min_iter_time_s=0", "config.num_workers=0")
+    ran = run(
+        local(experiment, *small, *SMALLER.get(experiment, ()), "--job", "one", "--store", str(tmp_path))
+    )
+    assert ran.status == 0, ran
+    assert (Finished(tmp_path, "one", ran).unpack("model.tar.gz", tmp_path) / "policy.onnx").exists()
+
+
+SMALLER = {"cartpole-aws": ("config.train_batch_size=2000",)}
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_leaves_a_checkpoint_and_a_model_and_says_stopped(number, status, tmp_path):
+    process = start(local("cartpole", *ENDLESS, "--job", "stopped", "--store", str(tmp_path)))
+    wait_for_line(process, "iteration    3")
+    ran = stop(process, number, deadline_s=30)
+    job = Finished(tmp_path, "stopped", ran)
+    assert ran.status == status, ran
+    assert job.record["TrainingJobStatus"] == "Stopped"
+    last = metrics.read(job.directory / "checkpoints")[-1]["training_iteration"]
+    assert (job.directory / "checkpoints" / f"checkpoint_{last}" / f"checkpoint-{last}").exists()
+    assert (job.unpack("model.tar.gz", tmp_path / "model") / "policy.onnx").exists()
+
+
+def test_a_stopped_job_goes_on_where_it_was(tmp_path):
+    process = start(local("cartpole", *ENDLESS, "--job", "resumed", "--store", str(tmp_path)))
+    wait_for_line(process, "iteration    3")
+    stop(process, deadline_s=30)
+    before = metrics.read(tmp_path / "resumed" / "checkpoints")
+    end = before[-1]["training_iteration"] + 2
+    ran = run(local(f"stop.training_iteration={end}", "--resume", "resumed", "--store", str(tmp_path)))
+    job = Finished(tmp_path, "resumed", ran)
+    assert ran.status == 0, ran
+    assert f"going on from iteration {before[-1]['training_iteration']}" in ran.stdout
+    after = metrics.read(job.directory / "checkpoints")
+    assert after[: len(before)] == before
+    assert [row["training_iteration"] for row in after] == list(range(1, end + 1))
+    assert job.record["TrainingJobStatus"] == "Completed"
+
+
+def test_a_worker_that_is_killed_fails_the_job_and_leaves_what_there_was(tmp_path):
+    settings = ("config.num_workers=1", "checkpoint_freq=1")
+    process = start(local("cartpole", *ENDLESS[:1], *settings, "--job", "failed", "--store", str(tmp_path)))
+    wait_for_line(process, "iteration    2")
+    workers = [
+        child for child in psutil.Process(process.pid).children(recursive=True) if "RolloutWorker" in child.name()
+    ]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    stdout, stderr = process.communicate(timeout=60)
+    job = Finished(tmp_path, "failed", Ran(process.returncode, stdout, stderr))
+    assert process.returncode == 1, job.ran
+    assert job.record["TrainingJobStatus"] == "Failed"
+    assert "RayActorError" in job.record["FailureReason"] and job.record["FailureReason"] in stdout
+    assert "Traceback" not in stdout + stderr
+    assert "Traceback" in (job.unpack("output.tar.gz", tmp_path / "output") / "train.log").read_text()
+    assert list((job.directory / "checkpoints").glob("checkpoint_*"))
+
+
+def refused(ran: Ran, *parts: str) -> None:
+    assert ran.status == 2, ran
+    said = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
+    assert len(said) == 1 and all(part in said[0] for part in parts), ran
+
+
+@pytest.mark.parametrize(
+    "words, parts",
+    [
+        (["cart-pole"], ["cart-pole", "cartpole"]),
+        (["config.train_batchsize=1"], ["train_batchsize", "train_batch_size"]),
+        (["config.lr=fast"], ["lr", "fast"]),
+        (["config.num_workers=4096"], ["num_workers", "4096"]),
+        (["--job", "no spaces"], ["no spaces"]),
+    ],
+)
+def test_what_is_refused_is_said_in_one_line_and_leaves_nothing(words, parts, tmp_path):
+    refused(run(local(*words, "--store", str(tmp_path / "store"))), *parts)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_used_name_is_refused_and_the_job_is_as_it_was(trained):
+    before = trained.record
+    refused(run(local("--job", trained.name, "--store", str(trained.store))), trained.name)
+    assert trained.record == before
+
+
+def test_plain_rllib_restores_a_checkpoint(trained):
+    program = f"""
+import json, sys
+import ray
+from ray.rllib.agents.registry import get_agent_class
+ray.init(num_cpus=2, include_webui=False, log_to_driver=False)
+config = json.load(open({str(trained.directory / "output" / "intermediate" / "params.json")!r}))
+agent = get_agent_class("PPO")(config={{key: config[key] for key in ("num_workers", "simple_optimizer", "model")}}, env="CartPole-v1")
+agent.restore({str(trained.directory / "checkpoints" / "checkpoint_6" / "checkpoint-6")!r})
+print("restored", agent.iteration)
+"""
+    ran = run([sys.executable, "-c", program])
+    assert "restored 6" in ran.stdout, ran

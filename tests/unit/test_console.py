@@ -1,0 +1,86 @@
+"""The line of an iteration, as a person reads it and as the SageMaker SDK's regular expressions do."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rl_app.console import Display, distances, iteration_line
+
+FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"  # sagemaker.rl.estimator, RLToolkit.RAY
+ROW = {
+    "training_iteration": 12,
+    "episode_reward_mean": 154.5,
+    "episode_reward_min": 9.0,
+    "episode_reward_max": 200.0,
+    "episodes_total": 1420,
+    "timesteps_total": 25600,
+    "steps_per_s": 5100.4,
+    "time_total_s": 12.73,
+}
+NOTHING_YET = {**ROW, "episode_reward_mean": None, "episode_reward_min": None, "episode_reward_max": None}
+STOP = {"episode_reward_mean": 475, "timesteps_total": 500_000}
+
+
+@pytest.mark.parametrize("metric, value", [("episode_reward_mean", 154.5), ("episode_reward_max", 200.0)])
+def test_the_sdks_metric_definitions_match(metric, value):
+    found = re.search(f"{metric}: ({FLOAT})", iteration_line(ROW, STOP))
+    assert found and float(found.group(1)) == value
+
+
+def test_a_person_reads_how_far_it_is():
+    line = iteration_line(ROW, STOP)
+    for part in (
+        "iteration   12",
+        "1,420 episodes",
+        "25,600 steps",
+        "5,100 steps/s",
+        "12.7 s",
+        "320.50 to go",
+    ):
+        assert part in line
+    assert "solved" in iteration_line({**ROW, "episode_reward_mean": 475.0}, STOP)
+
+
+def test_before_the_first_episode_ends_no_reward_is_claimed():
+    line = iteration_line(NOTHING_YET, STOP)
+    assert "no episode has ended yet" in line
+    assert "episode_reward" not in line and "nan" not in line.lower() and "None" not in line
+
+
+def test_the_bar_is_the_condition_that_is_nearest():
+    assert distances(ROW, STOP) == {"episode_reward_mean": 154.5 / 475, "timesteps_total": 25600 / 500_000}
+    assert distances(NOTHING_YET, {"episode_reward_mean": 475}) == {}
+
+
+def test_elsewhere_than_on_a_terminal_lines_are_plain_and_never_wrapped():
+    stream = io.StringIO()
+    with Display(stream, STOP) as display:
+        display.iteration(ROW)
+    assert stream.getvalue() == iteration_line(ROW, STOP) + "\n"
+
+
+def test_noise_of_every_process_goes_to_the_log_and_progress_to_both(tmp_path):
+    program = """
+import os, subprocess, sys
+from pathlib import Path
+from rl_app.console import Display, capture
+with Display(capture(Path(sys.argv[1])), {}) as display:
+    os.write(2, b"noise of C++\\n")
+    subprocess.run(["echo", "noise of a worker"], check=True)
+    display.say("progress")
+"""
+    log = tmp_path / "train.log"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(log)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        universal_newlines=True,
+    )
+    assert (done.stdout, done.stderr) == ("progress\n", "")
+    assert log.read_text().splitlines() == ["noise of C++", "noise of a worker", "progress"]
