@@ -47,7 +47,9 @@ def run(seed: int, store: str) -> Dict[str, float]:
 
 def main(seeds: List[int]) -> None:
     subprocess.run(
-        [str(REPOSITORY / "scripts" / "train"), "--engine", "process", "--help"], check=True, stdout=subprocess.DEVNULL
+        [str(REPOSITORY / "scripts" / "train"), "--engine", "process", "--help"],
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     columns = [*MARKS, "end"]
     print("seed".rjust(6), *(column.rjust(16) for column in columns))

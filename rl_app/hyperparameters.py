@@ -43,16 +43,10 @@ CHECKPOINTS = "a job saves at its end, and exports its best checkpoint"
 PLACES = "SageMaker's contract says where files go"
 TUNES = {
     **dict.fromkeys(("num_samples", "search_alg", "scheduler", "grid_search", "reuse_actors"), SEARCHES),
-    **dict.fromkeys(
-        ("queue_trials", "trial_executor", "resources_per_trial"), "a job has its machine to itself"
-    ),
+    **dict.fromkeys(("queue_trials", "trial_executor", "resources_per_trial"), "a job has its machine to itself"),
     **dict.fromkeys(("checkpoint_at_end", "checkpoint_score_attr", "export_formats"), CHECKPOINTS),
-    **dict.fromkeys(
-        ("restore", "resume", "max_failures"), "a job goes on from what it finds in its checkpoints"
-    ),
-    **dict.fromkeys(
-        ("local_dir", "upload_dir", "sync_to_driver", "sync_to_cloud", "sync_on_checkpoint"), PLACES
-    ),
+    **dict.fromkeys(("restore", "resume", "max_failures"), "a job goes on from what it finds in its checkpoints"),
+    **dict.fromkeys(("local_dir", "upload_dir", "sync_to_driver", "sync_to_cloud", "sync_on_checkpoint"), PLACES),
     **dict.fromkeys(("name", "trial_name_creator"), "the training job has a name of its own"),
     **dict.fromkeys(("loggers", "verbose", "progress_reporter"), "a job has its own display and log files"),
 }
@@ -120,8 +114,8 @@ class Settings:
 class Job:
     """What a job is to do.
 
-    ``trial`` has ``run``, ``env``, ``stop``, ``config`` (without RLlib's defaults), ``checkpoint_freq`` (10 if not
-    given) and ``keep_checkpoints_num`` (3); ``sagemaker`` the hyperparameters that are SageMaker's own.
+    ``trial`` has ``run``, ``env``, ``stop``, ``config`` (without RLlib's defaults), ``checkpoint_freq``
+    (10 if not given) and ``keep_checkpoints_num`` (3); ``sagemaker`` has what is SageMaker's own.
     """
 
     settings: Settings
@@ -202,21 +196,15 @@ def check_limits(raw: Mapping[str, str]) -> None:
         raise UserError(f"{len(raw)} hyperparameters: SageMaker takes at most {MOST_HYPERPARAMETERS}")
     for key, value in raw.items():
         if len(key) > LONGEST_KEY:
-            raise UserError(
-                f"{key[:40]}…: a name of {len(key)} characters; SageMaker takes at most {LONGEST_KEY}"
-            )
+            raise UserError(f"{key[:40]}…: a name of {len(key)} characters; SageMaker takes at most {LONGEST_KEY}")
         if len(value) > LONGEST_VALUE:
-            raise UserError(
-                f"{key} = {value[:40]}…: {len(value)} characters; SageMaker takes at most {LONGEST_VALUE}"
-            )
+            raise UserError(f"{key} = {value[:40]}…: {len(value)} characters; SageMaker takes at most {LONGEST_VALUE}")
 
 
 def _experiment_name(ours: Mapping[str, str], experiments: Mapping[str, Experiment]) -> str:
     name = _decode("experiment", ours.get("experiment", Settings.experiment), a_string=True)
     if not isinstance(name, str) or name not in experiments:
-        raise UserError(
-            f"experiment = {_shown(name)}: {_nearest(str(name), experiments)}one of {_list(experiments)}"
-        )
+        raise UserError(f"experiment = {_shown(name)}: {_nearest(str(name), experiments)}one of {_list(experiments)}")
     return name
 
 
@@ -224,9 +212,7 @@ def _trial(name: str, experiment: Experiment, machine: Machine) -> Dict[str, Any
     trial = copy.deepcopy(experiment(machine) if callable(experiment) else experiment)
     for key in ("run", "env"):
         if not isinstance(trial.get(key), str):
-            raise UserError(
-                f"experiment = {_shown(name)}: {key} = {_shown(trial.get(key))}: expected a string"
-            )
+            raise UserError(f"experiment = {_shown(name)}: {key} = {_shown(trial.get(key))}: expected a string")
     return trial
 
 
@@ -279,9 +265,7 @@ def _decode(key: str, text: str, a_string: bool) -> Any:
         return json.loads(text, parse_float=_finite, parse_constant=_finite)
     except json.JSONDecodeError as error:
         if text.lstrip()[:1] in ("{", "[") and not a_string:
-            raise UserError(
-                f"{key} = {_shown(text)}: no JSON: {error.msg}, at character {error.pos + 1}"
-            ) from None
+            raise UserError(f"{key} = {_shown(text)}: no JSON: {error.msg}, at character {error.pos + 1}") from None
         return text
     except (ValueError, RecursionError) as error:
         raise UserError(f"{key} = {_shown(text)}: {error}") from None
@@ -355,9 +339,7 @@ def _unknown(key: str, value: Any, siblings: Mapping[str, Any], known: Sequence[
     elsewhere = {candidate.rpartition(".")[2]: candidate for candidate in reversed(known)}
     same = f"did you mean {elsewhere[name]}? " if name in elsewhere else ""
     close = [elsewhere[other] for other in difflib.get_close_matches(name, elsewhere, n=1)]
-    nearest = (
-        same or _nearest(name, siblings, parent) or "".join(f"did you mean {other}? " for other in close)
-    )
+    nearest = same or _nearest(name, siblings, parent) or "".join(f"did you mean {other}? " for other in close)
     names = [name if name != "rl" else f"{PREFIX}…" for name in siblings]
     what = _list(names) if len(names) <= FEW else f"{len(names)} other names, those of RLlib's default"
     where = f"{parent[:-1]} has" if parent else "known are"
@@ -378,9 +360,7 @@ def _seed(job: Mapping[str, Any], trial: Dict[str, Any], ours: Mapping[str, str]
     if seed is None:
         return inside
     if PREFIX + "config.seed" in ours and seed != inside:
-        raise UserError(
-            f"seed = {seed}: but {PREFIX}config.seed = {inside}; they are one setting, so give one"
-        )
+        raise UserError(f"seed = {seed}: but {PREFIX}config.seed = {inside}; they are one setting, so give one")
     trial["config"]["seed"] = seed
     return seed
 

@@ -111,18 +111,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=["train"], help="what the job does")
-    parser.add_argument(
-        "words", nargs="*", metavar="EXPERIMENT | KEY=VALUE", help="default: the default experiment"
-    )
+    parser.add_argument("words", nargs="*", metavar="EXPERIMENT | KEY=VALUE", help="default: the default experiment")
     name = parser.add_mutually_exclusive_group()
     name.add_argument("--job", metavar="NAME", help="default: the experiment and the time (UTC)")
-    name.add_argument(
-        "--resume", metavar="NAME", help="go on with a stopped or failed job from its last checkpoint"
-    )
+    name.add_argument("--resume", metavar="NAME", help="go on with a stopped or failed job from its last checkpoint")
     parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX] or a directory; default: runs")
-    parser.add_argument(
-        "--work", metavar="DIR", help="what plays /opt/ml; default: a new one, removed at the end"
-    )
+    parser.add_argument("--work", metavar="DIR", help="what plays /opt/ml; default: a new one, removed at the end")
     return parser.parse_intermixed_args(argv)
 
 
@@ -141,11 +135,12 @@ def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request
         raise UserError(f"--resume {name}: goes on with its own experiment, {before['experiment']}")
     raw = {**before, **asked}
     settings = hyperparameters.parse(raw, machine).settings
-    work = options.work or environ.get("SAGEMAKER_BASE_DIR")
-    base = Path(work).absolute() if work else None
+    given = options.work or environ.get("SAGEMAKER_BASE_DIR")
+    work = Path(given).absolute() if given else None
+    base = work or (_base_in(store, name) if name else None)
     if base:
-        _check_work(Paths(base))
-    return Request(store, {**raw, "experiment": settings.experiment}, settings, name, base, earlier)
+        _check_base(Paths(base))
+    return Request(store, {**raw, "experiment": settings.experiment}, settings, name, work, earlier)
 
 
 def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str, str]:
@@ -166,12 +161,9 @@ def _from_text(text: str) -> Dict[str, str]:
             return dict(hyperparameters.assignments(shlex.split(text)))
         values = json.loads(text).items()
     except ValueError as error:
-        raise UserError(
-            f"HYPERPARAMETERS {text!r}: must be words KEY=VALUE or a JSON object ({error})"
-        ) from None
+        raise UserError(f"HYPERPARAMETERS {text!r}: must be words KEY=VALUE or a JSON object ({error})") from None
     return {
-        hyperparameters.qualify(key): value if isinstance(value, str) else json.dumps(value)
-        for key, value in values
+        hyperparameters.qualify(key): value if isinstance(value, str) else json.dumps(value) for key, value in values
     }
 
 
@@ -181,6 +173,8 @@ def _resumable(store: Store, name: str) -> Record:
         record: Record = json.loads(store.read(f"{name}/job.json"))
     except FileNotFoundError:
         raise UserError(f"--resume {name}: {store.url} has no job of this name") from None
+    except ValueError as error:
+        raise UserError(f"--resume {name}: {store.url}/{name}/job.json is no JSON: {error}") from None
     state = record["TrainingJobStatus"]
     if state == "Completed":
         raise UserError(f"--resume {name}: it is Completed; only a Stopped or Failed job goes on")
@@ -194,9 +188,7 @@ def _check_ended(name: str, record: Record) -> None:
     local = record["Local"]
     if local["Space"] == _process_space():
         if any(_started(int(pid)) == started for pid, started in local["Processes"].items()):
-            raise UserError(
-                f"--resume {name}: it is still running, as process {', '.join(local['Processes'])}"
-            )
+            raise UserError(f"--resume {name}: it is still running, as process {', '.join(local['Processes'])}")
         return
     age = (_now() - datetime.fromisoformat(record["LastModifiedTime"])).total_seconds()
     left = 3 * HEARTBEAT_S - age
@@ -227,14 +219,13 @@ def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], 
         record = _claim(request, environ)
         name = record["TrainingJobName"]
         _say(f"job {name}: its files go to {request.store.url}/{name}")
-        base = request.work or _new_base(request.store, name)
+        base = request.work or _base_in(request.store, name) or Path(tempfile.mkdtemp(prefix=f"{name}-"))
         try:
             paths = _stage(request, name, base)
             child = _start(command, paths, name, environ)
         except (UserError, JobError, OSError) as error:
             return _finish(request, record, base, End("Failed", 1, reason=str(error)), [])
-        us = {str(pid): _started(pid) for pid in (os.getpid(), child.pid)}
-        record["Local"] = {"Host": socket.gethostname(), "Space": _process_space(), "Processes": us}
+        record["Local"]["Processes"][str(child.pid)] = _started(child.pid)
         record["TrainingStartTime"] = _now().isoformat()
         record["CheckpointConfig"]["LocalPath"] = str(paths.checkpoints)
         started = time.monotonic()
@@ -306,6 +297,11 @@ def _new_record(request: Request, name: str, environ: Mapping[str, str]) -> Reco
         "OutputDataConfig": {"S3OutputPath": url},
         "CheckpointConfig": {"S3Uri": f"{url}/{name}/checkpoints", "LocalPath": None},
         "StoppingCondition": {"MaxRuntimeInSeconds": request.settings.max_run},
+        "Local": {
+            "Host": socket.gethostname(),
+            "Space": _process_space(),
+            "Processes": {str(os.getpid()): _started(os.getpid())},
+        },
     }
 
 
@@ -317,24 +313,21 @@ def _versions() -> Dict[str, str]:
     return versions
 
 
-def _new_base(store: Store, name: str) -> Path:
-    if isinstance(store, DirectoryStore):
-        return store.root / WORK / name
-    return Path(tempfile.mkdtemp(prefix=f"{name}-"))
+def _base_in(store: Store, name: str) -> Optional[Path]:
+    """Where a directory store has its jobs run."""
+    return store.root / WORK / name if isinstance(store, DirectoryStore) else None
 
 
-def _check_work(paths: Paths) -> None:
+def _check_base(paths: Paths) -> None:
     """Refuses a directory whose files are not the remains of a job that can be removed."""
     note = paths.base / NOT_UPLOADED
     if note.exists():
-        raise UserError(f"--work {paths.base}: {note.read_text().strip()}")
+        raise UserError(f"{paths.base}: {note.read_text().strip()}")
     if (paths.config / "hyperparameters.json").exists():
         return
     for directory in _contract_directories(paths):
         if directory.is_dir() and any(directory.iterdir()):
-            raise UserError(
-                f"--work {paths.base}: {directory.name} holds files of something else; give an empty one"
-            )
+            raise UserError(f"{directory} holds files of something else; --work DIR takes another directory")
 
 
 def _contract_directories(paths: Paths) -> Sequence[Path]:
@@ -356,15 +349,11 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     in_compose = socket.gethostname() == "algo-1"
     host = "algo-1" if in_compose else "localhost"  # a name that does not resolve holds sagemaker-training up
     config = DirectoryStore(paths.config)
-    config.write(
-        "hyperparameters.json", _json({**request.hyperparameters, "sagemaker_s3_output": request.store.url})
-    )
+    config.write("hyperparameters.json", _json({**request.hyperparameters, "sagemaker_s3_output": request.store.url}))
     config.write("inputdataconfig.json", _json({}))
     config.write(
         "resourceconfig.json",
-        _json(
-            {"current_host": host, "hosts": [host], "network_interface_name": "eth0" if in_compose else "lo"}
-        ),
+        _json({"current_host": host, "hosts": [host], "network_interface_name": "eth0" if in_compose else "lo"}),
     )
     for directory in (paths.data, paths.model, paths.output_data, paths.intermediate, paths.checkpoints):
         directory.mkdir(parents=True, exist_ok=True)
@@ -373,9 +362,7 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     return paths
 
 
-def _start(
-    command: Sequence[str], paths: Paths, name: str, environ: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], paths: Paths, name: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Starts the job in a process group of its own, so that Ctrl-C reaches only us."""
     prctl, us = ctypes.CDLL(None).prctl, os.getpid()
 
@@ -426,9 +413,9 @@ def _supervise(
 
 
 def _failure(paths: Paths) -> str:
-    """What the job gives as its reason, as far as SageMaker shows it."""
+    """What the job gives as its reason."""
     try:
-        return paths.failure.read_text(encoding="utf-8", errors="replace")[:1024].strip()
+        return paths.failure.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
 
@@ -443,9 +430,7 @@ def _judge(status: int, asked: Optional[int], killed: bool, failure: str) -> End
     if status < 0:
         out_of_memory = ", as for want of memory" if status == -signal.SIGKILL else ""
         failure = failure or f"ended by {signal.Signals(-status).name}{out_of_memory}"
-    return End(
-        "Failed", 2 if status == 2 else 1, reason=failure or f"exit status {status}, and no reason given"
-    )
+    return End("Failed", 2 if status == 2 else 1, reason=failure or f"exit status {status}, and no reason given")
 
 
 @contextmanager
@@ -531,18 +516,17 @@ def _finish(request: Request, record: Record, base: Path, end: End, troubles: Li
     if troubles:
         reasons = [end.reason or "", f"not uploaded: {'; '.join(troubles)}"]
         end = End("Failed", 1, reason="; ".join(filter(None, reasons)))
-    record.pop("Local", None)
+    del record["Local"]
     record.update(TrainingJobStatus=end.status, SecondaryStatus=end.secondary or end.status)
     if end.reason:
-        record["FailureReason"] = end.reason[:1024]
+        record["FailureReason"] = end.reason[:1024]  # as much as SageMaker shows
     try:
         _save(request.store, record)
     except JobError as error:
-        troubles, end = [*troubles, str(error)], End("Failed", 1, reason=str(error))
+        troubles, end = [*troubles, str(error)], End("Failed", 1)
+        record["FailureReason"] = str(error)
     if troubles:
-        lost = (
-            f"holds what job {record['TrainingJobName']} could not upload; take it away, then {NOT_UPLOADED}"
-        )
+        lost = f"holds what job {record['TrainingJobName']} could not upload; take it away, then {NOT_UPLOADED}"
         (base / NOT_UPLOADED).write_text(lost + "\n")
     elif request.work:
         _clear(Paths(base))
@@ -557,19 +541,18 @@ def _finish(request: Request, record: Record, base: Path, end: End, troubles: Li
 
 def _closing_words(request: Request, record: Record, end: End, kept: Optional[Path]) -> Iterator[str]:
     name = record["TrainingJobName"]
-    rewards = [
-        f", {entry['MetricName']} {entry['Value']:.1f}" for entry in record.get("FinalMetricDataList", [])[:1]
-    ]
+    rewards = [f", {entry['MetricName']} {entry['Value']:.1f}" for entry in record.get("FinalMetricDataList", [])[:1]]
     yield f"job {name}: {end.status} after {record.get('TrainingTimeInSeconds', 0)} s{''.join(rewards)}"
-    if end.reason:
-        yield f"  why    {end.reason}"
+    if "FailureReason" in record:
+        yield f"  why    {record['FailureReason']}"
     yield f"  files  {request.store.url}/{name}"
     if "ModelArtifacts" in record:
         yield f"  model  {record['ModelArtifacts']['S3ModelArtifacts']}"
     if kept:
         yield f"  kept   {kept}, for it holds what is not in the store"
     if end.status == "Completed":
-        yield f"  next   scripts/train {request.settings.experiment} seed=1    the same with another seed"
+        again = f"{request.settings.experiment} seed={(request.settings.seed or 0) + 1}"
+        yield f"  next   scripts/train {again}    the same with another seed"
     else:
         yield f"  next   scripts/train --resume {name}    go on from the last checkpoint"
 

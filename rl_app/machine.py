@@ -43,9 +43,7 @@ def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
                 yield from _cpus(*_read(directory / "cpu.max").split())
         elif "cpu" in controllers.split(","):
             for directory in _upwards(cgroups / "cpu", group):
-                yield from _cpus(
-                    _read(directory / "cpu.cfs_quota_us"), _read(directory / "cpu.cfs_period_us")
-                )
+                yield from _cpus(_read(directory / "cpu.cfs_quota_us"), _read(directory / "cpu.cfs_period_us"))
 
 
 def _upwards(root: Path, group: str) -> Iterator[Path]:

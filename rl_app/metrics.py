@@ -83,10 +83,10 @@ class History:
 
     def reward_of(self, iteration: int) -> float:
         """The mean reward seen at ``iteration``; minus infinity where no episode had ended."""
-        rewards = [
-            known["episode_reward_mean"] for known in self.rows if known["training_iteration"] == iteration
-        ]
-        return rewards[-1] if rewards and rewards[-1] is not None else -math.inf
+        for known in reversed(self.rows):
+            if known["training_iteration"] == iteration and known["episode_reward_mean"] is not None:
+                return float(known["episode_reward_mean"])
+        return -math.inf
 
 
 def read(directory: Path) -> List[Row]:

@@ -49,7 +49,7 @@ class LSTM(RecurrentTFModelV2):  # type: ignore[misc]  # Ray has no types
         logits, self._value, h, c = self._network([inputs, seq_lens, *state])
         return logits, [h, c]
 
-    def get_initial_state(self) -> List[np.ndarray]:
+    def get_initial_state(self) -> List[Any]:
         return [np.zeros(self._cell_size, np.float32), np.zeros(self._cell_size, np.float32)]
 
     def value_function(self) -> Any:

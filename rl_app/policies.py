@@ -66,6 +66,7 @@ class Policy:
         state_sizes: length of each recurrent state; empty for a policy without memory.
         inputs: what the network takes beside observations, states and sequence lengths (``prev_action``, …).
         engine: ``onnxruntime`` or ``tensorflow``.
+        dtype: of flat observations.
     """
 
     def __init__(self, facts: Mapping[str, Any], network: Network) -> None:
@@ -82,10 +83,12 @@ class Policy:
         }
         self._network = network
         self._shape: Tuple[int, ...] = network.inputs["observations"].shape or ()
-        self._leaves = list(_leaves(self.observation_space))
         statistics = None if network.filters else facts["observation_filter"]
         self._mean = None if statistics is None else np.array(statistics["mean"])
         self._scale = None if statistics is None else np.array(statistics["std"]) + 1e-8
+        # RLlib filters in float64; what is not filtered is a float32 of the network at once
+        self.dtype = np.dtype(np.float32 if statistics is None else np.float64)
+        self._leaves = list(_leaves(self.observation_space, self.dtype))
         self._parts = _parts(self.action_space)
 
     @classmethod
@@ -113,7 +116,7 @@ class Policy:
         return [np.zeros((batch, length), np.float32) for length in self.state_sizes]
 
     def flatten(self, observations: Sequence[Any]) -> Array:
-        """Raw observations of the space to RLlib's flat vectors, [batch, observation_size] float64.
+        """Raw observations of the space to RLlib's flat vectors, [batch, observation_size] of ``dtype``.
 
         One-hot for Discrete; Box, MultiBinary and MultiDiscrete as they are; Tuple in order, Dict in the space's
         order of keys (which is sorted unless the space was made from an OrderedDict).
@@ -121,8 +124,11 @@ class Policy:
         Raises:
             ValueError, IndexError, KeyError, TypeError: an observation is not of the space.
         """
-        columns = [leaf.write([leaf.pick(each) for each in observations]) for leaf in self._leaves]
-        return columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
+        if not self._leaves[0].path:
+            return self._leaves[0].write(observations)
+        return np.concatenate(
+            [leaf.write([leaf.pick(each) for each in observations]) for leaf in self._leaves], axis=1
+        )
 
     def act(
         self,
@@ -219,7 +225,7 @@ class Policy:
 
 def size(space: Space) -> int:
     """How many numbers an observation of the space has in RLlib's flat vector."""
-    return sum(leaf.width for leaf in _leaves(space))
+    return sum(leaf.width for leaf in _leaves(space, np.float32))
 
 
 # ---- files
@@ -272,9 +278,13 @@ def _onnx_network(file: Path) -> Network:
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise UserError(f"{file}: cannot be loaded: {str(error).splitlines()[0]}") from error
     names = [output.name for output in session.get_outputs()]
+    integers = [output.name for output in session.get_outputs() if output.type == "tensor(int64)"]
 
     def run(feeds: Mapping[str, Array]) -> Outputs:
-        return dict(zip(names, session.run(None, feeds)))
+        outputs = dict(zip(names, session.run(None, feeds)))
+        for name in integers:  # C's long long, whose scalars are no np.int64
+            outputs[name] = outputs[name].view(np.int64)
+        return outputs
 
     inputs = {
         each.name: Input(DTYPES[each.type], tuple(each.shape[1:]) if each.shape else None)
@@ -319,7 +329,7 @@ class Leaf(NamedTuple):
 
     path: Tuple[Any, ...]
     width: int
-    write: Callable[[List[Any]], Array]
+    write: Callable[[Sequence[Any]], Array]
 
     def pick(self, observation: Any) -> Any:
         for key in self.path:
@@ -327,23 +337,23 @@ class Leaf(NamedTuple):
         return observation
 
 
-def _leaves(space: Space, path: Tuple[Any, ...] = ()) -> Iterator[Leaf]:
+def _leaves(space: Space, dtype: Any, path: Tuple[Any, ...] = ()) -> Iterator[Leaf]:
     kind = space["type"]
     if kind == "Dict":
         for key, part in space["spaces"].items():
-            yield from _leaves(part, (*path, key))
+            yield from _leaves(part, dtype, (*path, key))
     elif kind == "Tuple":
         for i, part in enumerate(space["spaces"]):
-            yield from _leaves(part, (*path, i))
+            yield from _leaves(part, dtype, (*path, i))
     elif kind == "Discrete":
-        yield Leaf(path, space["n"], _one_hot(space["n"]))
+        yield Leaf(path, space["n"], _one_hot(space["n"], dtype))
     elif kind == "Box" and space["shape"] == ATARI_SCREEN_SHAPE:
         raise UserError("observations of the shape (210, 160, 3) are Atari screens, which RLlib cuts: wrap the env")
     elif kind == "Box" and space["shape"] == ATARI_RAM_SHAPE:
-        yield Leaf(path, ATARI_RAM_SHAPE[0], _atari_ram(np.dtype(space["dtype"])))
+        yield Leaf(path, ATARI_RAM_SHAPE[0], _atari_ram(space["dtype"], dtype))
     else:
         width = _length(space)
-        yield Leaf(path, width, _as_it_is(width))
+        yield Leaf(path, width, _as_it_is(width, dtype))
 
 
 def _length(space: Space) -> int:
@@ -352,26 +362,26 @@ def _length(space: Space) -> int:
     return len(space["nvec"]) if space["type"] == "MultiDiscrete" else int(space["n"])
 
 
-def _one_hot(width: int) -> Callable[[List[Any]], Array]:
-    def write(values: List[Any]) -> Array:
-        rows = np.zeros((len(values), width))
+def _one_hot(width: int, dtype: Any) -> Callable[[Sequence[Any]], Array]:
+    def write(values: Sequence[Any]) -> Array:
+        rows = np.zeros((len(values), width), dtype)
         rows[np.arange(len(values)), np.asarray(values)] = 1.0
         return rows
 
     return write
 
 
-def _as_it_is(width: int) -> Callable[[List[Any]], Array]:
-    def write(values: List[Any]) -> Array:
-        return np.array(values, np.float64).reshape(len(values), width)
+def _as_it_is(width: int, dtype: Any) -> Callable[[Sequence[Any]], Array]:
+    def write(values: Sequence[Any]) -> Array:
+        return np.array(values, dtype).reshape(len(values), width)
 
     return write
 
 
-def _atari_ram(dtype: Any) -> Callable[[List[Any]], Array]:
-    def write(values: List[Any]) -> Array:
+def _atari_ram(own: str, dtype: Any) -> Callable[[Sequence[Any]], Array]:
+    def write(values: Sequence[Any]) -> Array:
         # In the space's dtype, because RLlib's subtraction wraps around in uint8
-        return ((np.asarray(values, dtype) - 128) / 128).astype(np.float64)
+        return ((np.asarray(values, own) - 128) / 128).astype(dtype)
 
     return write
 

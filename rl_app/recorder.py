@@ -22,14 +22,15 @@ import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional
 
 from rl_app import export, report, videos
 from rl_app.errors import JobError, UserError
 from rl_app.report import Live, Outcome
 
-# Files of the spool.
-OFFER, ENDING, SAID, NO_VIDEOS = "offer-*", "ending.json", "said", "no-videos"
+# What lies in the spool: policies that wait for a video, the one that is recorded, when to be done at the
+# end, lines for the trainer to say, and the sign that there will be no videos.
+WAITING, TAKEN, DEADLINE, SAID, NO_VIDEOS = "waiting", "taken", "deadline", "said", "no-videos"
 
 LOWEST_PRIORITY = 19
 POLL_S = 0.5
@@ -38,18 +39,18 @@ SEED = 500_000
 # A video at most each twentieth of the job's time: a long job has a hundred of them, not ten thousand.
 SHARE_OF_JOB = 0.05
 LONGEST_VIDEO_S = 120.0
-# Left of the deadline for encoding the last pictures and writing the report.
+# Left of a deadline for encoding the last pictures.
 RESERVE_S = 3.0
 # For the last video, when the job has ended by itself and when it was stopped or failed.
-DEADLINE_S = 20.0
-DEADLINE_IN_HASTE_S = 10.0
+LAST_VIDEO_S = 20.0
+LAST_VIDEO_IN_HASTE_S = 10.0
 
 
 class Recorder:
     """Keeps ``videos/`` and ``report.html`` in ``output`` while the block runs, and says there how it ended.
 
-    Nothing that goes wrong here ends the training: it is said once, by ``say``, and training goes on.
-    ``stop`` is true when the block ends because it was asked to.
+    Nothing that goes wrong in it ends the training: ``say`` is given one line, and training goes on.
+    ``stop`` is true at the end of a block that was asked to end.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class Recorder:
         self._say = say
         self._stop = stop
         self._offered = 0
-        self._passed_on = 0
+        self._said = 0
         self._gave_up = False
 
     def __enter__(self) -> Recorder:
         _write(self._output / report.FACTS, json.dumps(self._facts))
         self._spool = Path(tempfile.mkdtemp(prefix="recorder-"))
+        (self._spool / WAITING).mkdir()
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self._spool), str(self._output)],
             stdin=subprocess.PIPE,
@@ -74,6 +76,7 @@ class Recorder:
                 "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
                 "CUDA_VISIBLE_DEVICES": "",
                 "SDL_VIDEODRIVER": "dummy",
+                "SDL_AUDIODRIVER": "dummy",
                 "PYGAME_HIDE_SUPPORT_PROMPT": "1",
                 "TF_CPP_MIN_LOG_LEVEL": "2",
             },
@@ -82,75 +85,82 @@ class Recorder:
 
     def __exit__(self, kind: Any, error: Optional[BaseException], _: object) -> None:
         if error is not None:
-            self.finish(Outcome(report.FAILED, reason_of(kind, error)), DEADLINE_IN_HASTE_S)
+            self.finish(Outcome(report.FAILED, reason_of(kind, error)), LAST_VIDEO_IN_HASTE_S)
         elif self._stop:
-            self.finish(Outcome(report.STOPPED), DEADLINE_IN_HASTE_S)
+            self.finish(Outcome(report.STOPPED), LAST_VIDEO_IN_HASTE_S)
         else:
-            self.finish(Outcome(report.DONE), DEADLINE_S)
+            self.finish(Outcome(report.DONE), LAST_VIDEO_S)
 
     def offer(self, trainer: Any, reward: Optional[float]) -> None:
-        """Leaves the policy as it is now for a video.
+        """Leaves the policy as it is now for a video; takes milliseconds.
 
         Args:
             trainer: an RLlib trainer.
             reward: the policy's mean reward; None (or not finite) where no episode has ended.
         """
-        self._pass_on()
+        self._look_after()
         if self._gave_up or (self._spool / NO_VIDEOS).exists():
             return
-        if self._process.poll() is not None:
-            self._give_up(f"no videos from here on: {self._how_it_ended()}")
-            return
-        reward = reward if reward is not None and math.isfinite(reward) else None
         try:
             frozen = export.freeze(trainer.get_policy())
-            training = {"training_iteration": trainer.iteration, "episode_reward_mean": reward}
+            training = {
+                "training_iteration": trainer.iteration,
+                "episode_reward_mean": reward if reward is not None and math.isfinite(reward) else None,
+            }
             facts = export.policy_facts(trainer, frozen, export.mean_std(trainer), training)
             self._offered += 1
-            _spool(self._spool / OFFER.replace("*", f"{self._offered:06d}"), frozen, facts)
+            _spool(frozen, facts, self._spool / WAITING / f"{self._offered:06d}")
         except Exception as error:
             traceback.print_exc()
-            self._give_up(f"no videos from here on: {type(error).__name__}: {error}")
+            self._give_up(f"no more videos: {type(error).__name__}: {error}")
 
     def finish(self, outcome: Outcome, deadline_s: float) -> None:
-        """Has the report say what became of the job, with a video of the policy that was offered last.
+        """Ends the process, and has the report say what became of the job.
 
-        Returns after at most about ``deadline_s`` seconds; a process that has not ended by then is killed.
+        Where a policy waits for its video, the one offered last gets it, for which there are ``deadline_s``.
         """
-        outcome = outcome._replace(ended=time.time())
+        ended = time.time()
+        self._look_after()
+        if not self._gave_up and (any((self._spool / WAITING).iterdir()) or (self._spool / TAKEN).exists()):
+            self._last_video(deadline_s)
+        self._process.kill()
+        self._process.wait()
+        self._pass_on()
+        for cut_short in (self._output / report.VIDEOS).glob(".tmp-*"):
+            cut_short.unlink()
+        try:
+            report.write(self._output, outcome._replace(ended=ended))
+        except OSError as error:
+            self._say(f"the report is not written: {error}")
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+    def _last_video(self, deadline_s: float) -> None:
         assert self._process.stdin is not None
         try:
-            _write(self._spool / ENDING, json.dumps([outcome, time.monotonic() + deadline_s - RESERVE_S]))
+            _write(self._spool / DEADLINE, json.dumps(time.monotonic() + deadline_s - RESERVE_S))
             self._process.stdin.close()
             self._process.wait(deadline_s)
         except (OSError, subprocess.TimeoutExpired) as error:
-            self._process.kill()
-            self._process.wait()
-            self._say(
-                f"the last video is not made: {error if isinstance(error, OSError) else 'it took too long'}"
-            )
-        self._pass_on()
-        if self._process.returncode != 0:
-            for cut_short in (self._output / report.VIDEOS).glob(".tmp-*"):
-                cut_short.unlink()
-            report.write(self._output, outcome)
-        shutil.rmtree(self._spool, ignore_errors=True)
+            self._say(f"the last video is not made: {error}")
 
     def _pass_on(self) -> None:
         """Says what the process has to say."""
         said = self._spool / SAID
         lines = said.read_text().splitlines() if said.exists() else []
-        for line in lines[self._passed_on :]:
+        for line in lines[self._said :]:
             self._say(line)
-        self._passed_on = len(lines)
+        self._said = len(lines)
+
+    def _look_after(self) -> None:
+        """Passes on what there is, and says when the process is gone that should not be."""
+        self._pass_on()
+        status = self._process.poll()
+        if status is not None and not self._gave_up:
+            self._give_up(f"no more videos: the process that makes them ended with status {status}; see the log")
 
     def _give_up(self, why: str) -> None:
         self._gave_up = True
         self._say(why)
-
-    def _how_it_ended(self) -> str:
-        status = self._process.returncode
-        return f"the process that makes them ended with status {status}; why is in the log"
 
 
 def reason_of(kind: Any, error: BaseException) -> str:
@@ -159,8 +169,8 @@ def reason_of(kind: Any, error: BaseException) -> str:
     return line.replace(f"{UserError.__module__}.UserError: ", "")
 
 
-def _spool(target: Path, frozen: export.FrozenPolicy, facts: Mapping[str, Any]) -> None:
-    beside = target.with_name(f".tmp-{target.name}")
+def _spool(frozen: export.FrozenPolicy, facts: Mapping[str, Any], target: Path) -> None:
+    beside = target.parents[1] / f".tmp-{target.name}"
     beside.mkdir()
     (beside / "graph.pb").write_bytes(frozen.graph_def.SerializeToString())
     placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
@@ -178,11 +188,53 @@ def _write(file: Path, text: str) -> None:
 # ---- the process
 
 
+def main(spool: Path, output: Path) -> None:
+    """Makes videos of what is offered, and the report, until the trainer ends or is gone."""
+    os.nice(LOWEST_PRIORITY)
+    die_with_trainer()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the trainer takes a stop, and says when to end
+    (output / report.VIDEOS).mkdir(exist_ok=True)
+    live, studio = Live(output), Studio(spool, output / report.VIDEOS)
+    live.refresh()
+    import_all()
+    while not trainer_ended(POLL_S):
+        live.refresh()
+        studio.record_next(live)
+    deadline = last_deadline(spool)
+    if deadline is not None:
+        studio.record_last(deadline)
+
+
+def die_with_trainer() -> None:
+    """Has Linux kill this process when the trainer is gone; elsewhere it ends at the pipe's end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def import_all() -> None:
+    """Imports what a video needs: that takes seconds, which the trainer needs as well to start."""
+    import onnxruntime  # noqa: F401
+    import tensorflow  # noqa: F401
+    import tf2onnx  # noqa: F401
+
+
+def trainer_ended(timeout_s: float) -> bool:
+    """Waits up to ``timeout_s`` for the end of the pipe from the trainer."""
+    return bool(select.select([sys.stdin], [], [], timeout_s)[0])
+
+
+def last_deadline(spool: Path) -> Optional[float]:
+    """When the last video is to be done, by the monotonic clock; None where the trainer left no word."""
+    file = spool / DEADLINE
+    return float(json.loads(file.read_text())) if file.exists() else None
+
+
 class Offer(NamedTuple):
-    """A policy that waits for its video."""
+    """A policy that waits for its video, with what policy.json says of it."""
 
     directory: Path
-    facts: Dict[str, Any]
+    facts: Mapping[str, Any]
 
     @property
     def iteration(self) -> int:
@@ -198,54 +250,8 @@ class SupersededError(Exception):
     """The job ends, and the video under way is not of its last policy."""
 
 
-def main(spool: Path, output: Path) -> None:
-    """Makes videos of what is offered, and the report, until the trainer ends or is gone."""
-    os.nice(LOWEST_PRIORITY)
-    die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # the trainer takes a stop, and says when to end
-    (output / report.VIDEOS).mkdir(exist_ok=True)
-    live, studio = Live(output), Studio(spool, output / report.VIDEOS)
-    while not trainer_ended(POLL_S):
-        live.refresh()
-        offer = studio.next()
-        if offer is not None:
-            studio.record(offer, live)
-    ending = read_ending(spool)
-    if ending is not None:
-        report.write(output, ending.outcome)
-        if studio.record_last(ending.deadline):
-            report.write(output, ending.outcome._replace(ended=time.time()))
-
-
-class Ending(NamedTuple):
-    """What became of the job, and until when, by the clock that processes share, to make videos."""
-
-    outcome: Outcome
-    deadline: float
-
-
-def read_ending(spool: Path) -> Optional[Ending]:
-    """What the trainer left when it ended; None where it is gone without."""
-    if not (spool / ENDING).exists():
-        return None
-    outcome, deadline = json.loads((spool / ENDING).read_text())
-    return Ending(Outcome(*outcome), deadline)
-
-
-def die_with_parent() -> None:
-    """Has Linux kill this process when the trainer is gone; elsewhere it ends at the pipe's end."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def trainer_ended(timeout_s: float) -> bool:
-    """Waits up to ``timeout_s`` for the end of the pipe from the trainer."""
-    return bool(select.select([sys.stdin], [], [], timeout_s)[0])
-
-
 class Studio:
-    """Makes a video of each policy offered; of those that wait, only the best and the latest are kept."""
+    """Makes videos of the policies in ``spool``; of those that wait, the best and the latest are kept."""
 
     def __init__(self, spool: Path, directory: Path) -> None:
         self._spool = spool
@@ -253,60 +259,59 @@ class Studio:
         self._started = self._last = time.monotonic()
         self._complained = False
 
-    def next(self) -> Optional[Offer]:
-        """The policy to record now; None where none waits, or the last video is too recent."""
-        waiting = self._waiting()
-        if not waiting:
-            return None
-        best = max(
-            waiting, key=lambda offer: (-math.inf if offer.reward is None else offer.reward, offer.iteration)
-        )
-        for offer in waiting:
-            if offer not in (best, waiting[-1]):
-                shutil.rmtree(offer.directory)
-        now = time.monotonic()
-        return best if now - self._last >= SHARE_OF_JOB * (now - self._started) else None
+    def record_next(self, live: Live) -> None:
+        """Makes the video of the best policy that waits, unless the last was just now; ``live`` stays so.
 
-    def record(self, offer: Offer, live: Live) -> None:
-        """Makes the video while the report stays live; at the job's end only the latest is gone on with."""
-        self._last = time.monotonic()
+        At the end of the job it is gone on with only if no policy was offered later.
+        """
+        begun = time.monotonic()
+        waiting = self._waiting()
+        if not waiting or begun - self._last < SHARE_OF_JOB * (begun - self._started):
+            return
+        self._last = begun
 
         def over() -> bool:
             live.refresh()
+            later = self._waiting()
             if not trainer_ended(0):
-                return time.monotonic() - self._last >= LONGEST_VIDEO_S
-            ending = read_ending(self._spool)
-            if ending is None or offer != self._waiting()[-1]:
+                return time.monotonic() - begun >= LONGEST_VIDEO_S
+            deadline = last_deadline(self._spool)
+            if deadline is None or later:
                 raise SupersededError
-            return time.monotonic() >= ending.deadline
+            return time.monotonic() >= deadline
 
         with suppress(SupersededError):
-            self._make(offer, over, LONGEST_VIDEO_S)
+            self._record(_best(waiting), over, LONGEST_VIDEO_S)
 
-    def record_last(self, deadline: float) -> bool:
-        """Makes the video of the policy offered last, where there is none yet; whether it did."""
+    def record_last(self, deadline: float) -> None:
+        """Makes the video of the policy offered last, where it still waits."""
         waiting = self._waiting()
-        left_s = deadline - time.monotonic()
-        return bool(waiting) and self._make(waiting[-1], lambda: time.monotonic() >= deadline, left_s)
+        if waiting:
+            self._record(waiting[-1], lambda: time.monotonic() >= deadline, deadline - time.monotonic())
 
     def _waiting(self) -> List[Offer]:
-        directories = sorted(self._spool.glob(OFFER))
-        return [Offer(each, json.loads((each / "policy.json").read_text())) for each in directories]
+        """The best and the latest of what waits, oldest first; what else waits is dropped."""
+        directories = sorted((self._spool / WAITING).iterdir())
+        waiting = [Offer(each, json.loads((each / "policy.json").read_text())) for each in directories]
+        kept = [offer for offer in waiting if offer in (_best(waiting), waiting[-1])]
+        for offer in waiting:
+            if offer not in kept:
+                shutil.rmtree(offer.directory)
+        return kept
 
-    def _make(self, offer: Offer, over: Callable[[], bool], limit_s: float) -> bool:
-        """Makes a video of what is played until ``over``; what prevents it, as a hang for ``limit_s``, is said."""
+    def _record(self, offer: Offer, over: Callable[[], bool], limit_s: float) -> None:
+        """Makes a video of what is played until ``over``; what prevents it, or hangs, is said."""
+        taken = self._spool / TAKEN
+        os.replace(offer.directory, taken)
         file = self._directory / videos.file_name(offer.iteration, offer.reward)
-        name = offer.facts["env"]
         try:
-            if file.exists() or (self._spool / NO_VIDEOS).exists():
-                return False
-            with alarm(limit_s + RESERVE_S):
-                make_video(offer, file, over)
-            return True
+            if not file.exists() and not (self._spool / NO_VIDEOS).exists():
+                with alarm(limit_s + RESERVE_S):
+                    make_video(taken, offer.facts, file, over)
         except SupersededError:
             raise
         except videos.NotRenderableError as error:
-            self._say(f"no videos: env = {name}: {error}")
+            self._say(f"no videos: env = {offer.facts['env']}: {error}")
             (self._spool / NO_VIDEOS).touch()
         except Exception as error:
             traceback.print_exc()
@@ -314,20 +319,15 @@ class Studio:
                 self._say(f"no video of iteration {offer.iteration}: {str(error) or type(error).__name__}")
             self._complained = True
         finally:
-            shutil.rmtree(offer.directory, ignore_errors=True)
-        return False
+            shutil.rmtree(taken)
 
     def _say(self, line: str) -> None:
         with (self._spool / SAID).open("a") as stream:
             stream.write(" ".join(line.split()) + "\n")
 
 
-def until(over: Callable[[], bool], pictures: Iterator[Any]) -> Iterator[Any]:
-    """The pictures up to the one after which ``over`` holds; at least one."""
-    for picture in pictures:
-        yield picture
-        if over():
-            return
+def _best(offers: List[Offer]) -> Offer:
+    return max(offers, key=lambda offer: -math.inf if offer.reward is None else offer.reward)
 
 
 @contextmanager
@@ -345,30 +345,37 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def make_video(offer: Offer, file: Path, over: Callable[[], bool]) -> None:
+def make_video(policy: Path, facts: Mapping[str, Any], file: Path, over: Callable[[], bool]) -> None:
     """Plays an episode of the policy's environment by the policy into ``file``, cut where ``over`` holds."""
     from rl_app.envs.creation import creator
 
-    env = creator(offer.facts["env"], SEED)(offer.facts["env_config"])
+    env = creator(facts["env"], SEED)(facts["env_config"])
     try:
         every, rate = videos.playback(env)
-        pictures = videos.episode(env, load_policy(offer.directory), every)
+        pictures = videos.episode(env, load_policy(policy), every)
         videos.encode(until(over, pictures), rate, file)
     finally:
         env.close()
 
 
+def until(over: Callable[[], bool], pictures: Iterator[Any]) -> Iterator[Any]:
+    """The pictures up to the one after which ``over`` holds; at least one."""
+    for picture in pictures:
+        yield picture
+        if over():
+            return
+
+
 def load_policy(directory: Path) -> Any:
-    """The offered policy as evaluate and serve run it; the first takes seconds, to import TensorFlow."""
+    """The offered policy, as evaluate and serve run it."""
     import tensorflow.compat.v1 as tf
 
     from rl_app.policies import Policy
 
     inputs, outputs, placeholders = json.loads((directory / "frozen.json").read_text())
     graph_def = tf.GraphDef.FromString((directory / "graph.pb").read_bytes())
-    export.write_onnx(
-        export.FrozenPolicy(graph_def, inputs, outputs, placeholders), directory / "policy.onnx"
-    )
+    frozen = export.FrozenPolicy(graph_def, inputs, outputs, placeholders)
+    export.write_onnx(frozen, directory / "policy.onnx")
     return Policy.load(directory)
 
 

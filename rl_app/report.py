@@ -200,9 +200,7 @@ def render(
         state=label,
         verdict=escape(text),
         tiles="".join(_tile(*tile) for tile in _tiles(known, rows)),
-        sections="\n".join(
-            f"<section><h2>{escape(title)}</h2>\n{body}</section>" for title, body in sections
-        ),
+        sections="\n".join(f"<section><h2>{escape(title)}</h2>\n{body}</section>" for title, body in sections),
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         script=script,
         style=style,
@@ -377,9 +375,7 @@ def chosen_videos(
 
 
 def _best(videos: Sequence[Video]) -> Video:
-    return max(
-        videos, key=lambda video: (-math.inf if video.reward is None else video.reward, video.iteration)
-    )
+    return max(videos, key=lambda video: (-math.inf if video.reward is None else video.reward, video.iteration))
 
 
 # ---- where the time went
@@ -427,9 +423,7 @@ def _time(started: float, rows: Sequence[Row], outcome: Outcome) -> List[Section
             f"<td>{_duration(seconds)}</td><td>{share:.0f} %</td></tr>"
         )
         x += share
-    bar = (
-        f'<svg class=bar viewBox="0 0 100 6" preserveAspectRatio=none aria-hidden=true>{"".join(bars)}</svg>'
-    )
+    bar = f'<svg class=bar viewBox="0 0 100 6" preserveAspectRatio=none aria-hidden=true>{"".join(bars)}</svg>'
     return [Section("Where the time went", f"{bar}<table class=legend>{''.join(legend)}</table>")]
 
 
@@ -459,10 +453,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _definitions(values: Mapping[str, Any]) -> str:
-    pairs = (
-        f"<div><dt>{escape(str(key))}</dt><dd>{escape(_value(value))}</dd></div>"
-        for key, value in values.items()
-    )
+    pairs = (f"<div><dt>{escape(str(key))}</dt><dd>{escape(_value(value))}</dd></div>" for key, value in values.items())
     return f"<dl>{''.join(pairs)}</dl>"
 
 

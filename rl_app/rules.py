@@ -71,9 +71,7 @@ def _only(value: Any, names: str, reason: str) -> Rule:
 def _renamed(old: str, new: str) -> Rule:
     # -1 is Ray's "not given"; an algorithm without the new name still means the old one
     root = f"config.{new.split('.')[0]}"
-    return Rule(
-        f"config.{old}", lambda value, values: value == -1 or root not in values, f"now called config.{new}"
-    )
+    return Rule(f"config.{old}", lambda value, values: value == -1 or root not in values, f"now called config.{new}")
 
 
 def _least_workers(run: str, least: int) -> Rule:
@@ -269,9 +267,7 @@ RULES = (
     ),
     Rule(
         "config.use_gae",
-        lambda gae, values: (
-            gae or values["run"] != "PPO" or values["config.batch_mode"] == "complete_episodes"
-        ),
+        lambda gae, values: gae or values["run"] != "PPO" or values["config.batch_mode"] == "complete_episodes",
         "must be true, unless config.batch_mode is complete_episodes",
     ),
     Rule(
@@ -317,9 +313,7 @@ MACHINE_RULES = (
     ),
     Rule(
         "config.num_gpus_per_worker",
-        lambda gpus, values: (
-            gpus * values["config.num_workers"] + values["config.num_gpus"] <= values["machine.gpus"]
-        ),
+        lambda gpus, values: gpus * values["config.num_workers"] + values["config.num_gpus"] <= values["machine.gpus"],
         "with config.num_workers = %(config.num_workers)s and config.num_gpus = %(config.num_gpus)s that "
         "takes more than this machine's %(machine.gpus)s GPUs",
     ),

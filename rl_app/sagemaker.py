@@ -87,9 +87,7 @@ def read_config(paths: Paths, environ: Mapping[str, str] = os.environ) -> Contra
             file, the line and the column; or there is more than one host.
     """
     if not paths.config.is_dir():
-        raise UserError(
-            f"{paths.config} is missing: mount SageMaker's /opt/ml, or let SAGEMAKER_BASE_DIR name one"
-        )
+        raise UserError(f"{paths.config} is missing: mount SageMaker's /opt/ml, or let SAGEMAKER_BASE_DIR name one")
     hyperparameters = _hyperparameters(paths.config / "hyperparameters.json")
     hosts, current_host = _hosts(paths.config / "resourceconfig.json")
     return Contract(
@@ -106,9 +104,7 @@ def _hyperparameters(file: Path) -> Dict[str, str]:
     values = _object(file)
     for key, value in values.items():
         if not isinstance(value, str):
-            raise UserError(
-                f"{file}: {key} = {json.dumps(value)}: every hyperparameter is a string, in quotes"
-            )
+            raise UserError(f"{file}: {key} = {json.dumps(value)}: every hyperparameter is a string, in quotes")
     return values
 
 
@@ -116,9 +112,7 @@ def _channels(file: Path, data: Path) -> Dict[str, Path]:
     channels = _object(file) if file.exists() else {}
     for name in channels:
         if not CHANNEL_NAME.fullmatch(name):
-            raise UserError(
-                f"{file}: channel {json.dumps(name)}: 1 to 64 letters, digits, dots, hyphens, underscores"
-            )
+            raise UserError(f"{file}: channel {json.dumps(name)}: 1 to 64 letters, digits, dots, hyphens, underscores")
     return {name: data / name for name in channels}
 
 
@@ -132,9 +126,7 @@ def _hosts(file: Path) -> Tuple[List[str], str]:
             f"{file}: current_host = {json.dumps(current_host)}: expected one of hosts, {json.dumps(hosts)}"
         )
     if len(hosts) > 1:
-        raise UserError(
-            f"{file}: hosts = {json.dumps(hosts)}: a job runs on one host; set the instance count to 1"
-        )
+        raise UserError(f"{file}: hosts = {json.dumps(hosts)}: a job runs on one host; set the instance count to 1")
     return hosts, current_host
 
 
@@ -151,9 +143,7 @@ def _object(file: Path) -> Dict[str, Any]:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise UserError(
-            f"{file}, line {line}, column {column}: byte 0x{raw[error.start]:02x} is no UTF-8"
-        ) from None
+        raise UserError(f"{file}, line {line}, column {column}: byte 0x{raw[error.start]:02x} is no UTF-8") from None
     except json.JSONDecodeError as error:
         raise UserError(f"{file}, line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -201,6 +191,4 @@ def check_job_name(name: str) -> None:
         UserError: the name breaks it.
     """
     if len(name) > 63 or not JOB_NAME.fullmatch(name):
-        raise UserError(
-            f"job name = {json.dumps(name)}: must be 1 to 63 letters, digits, hyphens; no hyphen at an end"
-        )
+        raise UserError(f"job name = {json.dumps(name)}: must be 1 to 63 letters, digits, hyphens; no hyphen at an end")

@@ -88,9 +88,7 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> Store:
         raise UserError(f"store {url}: must be s3://BUCKET[/PREFIX] or a directory")
     bucket, _, prefix = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise UserError(
-            f"store {url}: bucket {bucket!r} must be 3 to 63 of a-z, 0-9, '-' and '.', ends alphanumeric"
-        )
+        raise UserError(f"store {url}: bucket {bucket!r} must be 3 to 63 of a-z, 0-9, '-' and '.', ends alphanumeric")
     return _open_bucket(bucket, _checked(prefix.rstrip("/")) if prefix else "", environ)
 
 
@@ -265,9 +263,7 @@ class Mirror:
     Symbolic links and names that begin or end with ".tmp" are left out. While the store fails the files wait.
     """
 
-    def __init__(
-        self, directory: Path, store: Store, prefix: str, delete: bool = False, interval: float = 1.0
-    ) -> None:
+    def __init__(self, directory: Path, store: Store, prefix: str, delete: bool = False, interval: float = 1.0) -> None:
         self._directory = directory
         self._store = store
         self._prefix = prefix
@@ -421,21 +417,15 @@ def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Stor
 
     url, endpoint = f"s3://{bucket}", _endpoint(environ)
     # of an endpoint's URL only what holds no password is shown
-    where = (
-        f"{urlsplit(endpoint).scheme}://{urlsplit(endpoint).netloc.rpartition('@')[2]}" if endpoint else "AWS"
-    )
+    where = f"{urlsplit(endpoint).scheme}://{urlsplit(endpoint).netloc.rpartition('@')[2]}" if endpoint else "AWS"
     try:
         client = _client(environ, endpoint)
         _have_bucket(client, bucket)
     except (NoCredentialsError, PartialCredentialsError):
-        raise UserError(
-            f"store {url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from None
+        raise UserError(f"store {url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from None
     except ClientError as error:
         if _code(error) in _REFUSED:
-            raise UserError(
-                f"store {url}: {where} refused the credentials, or they may not use this bucket"
-            ) from None
+            raise UserError(f"store {url}: {where} refused the credentials, or they may not use this bucket") from None
         raise UserError(f"store {url}: {where} answers: {_cause(error)}") from None
     except (BotoCoreError, ValueError) as error:
         raise UserError(f"store {url}: cannot reach {where}: {_cause(error)}") from None
@@ -451,6 +441,7 @@ def _client(environ: Mapping[str, str], endpoint: Optional[str]) -> Any:
     # boto3 takes 0.3 s to import, which a directory store need not pay
     import boto3
     from botocore.config import Config
+    from botocore.handlers import add_expect_header
 
     session = boto3.session.Session(
         aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID") or None,
@@ -468,7 +459,11 @@ def _client(environ: Mapping[str, str], endpoint: Optional[str]) -> Any:
         response_checksum_validation="when_required",
     )
     region = session.region_name or "us-east-1"
-    return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    client = session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+    # An empty file is answered without `100 Continue`, after which botocore takes the next answer on that connection
+    # for one without a status line and waits for it until the read times out.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def _have_bucket(client: Any, bucket: str) -> None:

@@ -186,7 +186,12 @@ def resume(trainer: Any, paths: Paths, history: History, display: Display) -> No
 
 
 def train(
-    trainer: Any, trial: Mapping[str, Any], paths: Paths, history: History, stop: StopRequest, display: Display
+    trainer: Any,
+    trial: Mapping[str, Any],
+    paths: Paths,
+    history: History,
+    stop: StopRequest,
+    display: Display,
 ) -> None:
     """Iterates until a stop condition holds or a stop is asked for; ends with a checkpoint of what there is."""
     frequency, keep = trial.get("checkpoint_freq", 0), trial.get("keep_checkpoints_num")

@@ -68,9 +68,7 @@ def playback(env: Any) -> Tuple[int, float]:
     """
     modes = [mode for key in MODES for mode in env.metadata.get(key, ())]
     if "rgb_array" not in modes:
-        raise NotRenderableError(
-            f"its metadata names no render mode rgb_array (there: {', '.join(modes) or 'none'})"
-        )
+        raise NotRenderableError(f"its metadata names no render mode rgb_array (there: {', '.join(modes) or 'none'})")
     rate = next((float(env.metadata[key]) for key in RATES if env.metadata.get(key)), USUAL_RATE)
     every = max(1, math.floor(rate / ENOUGH_PICTURES_PER_S))
     return every, rate / every
@@ -101,11 +99,7 @@ def episode(env: Any, policy: Policy, every: int = 1, most_steps: int = MOST_STE
 def _actions(outputs: Mapping[str, Array]) -> Array:
     """The last action as networks take it that look back: unbounded, the parts of a Tuple in one row."""
     parts = [part for name, part in outputs.items() if re.fullmatch(r"actions_\d+", name)]
-    return (
-        parts[0]
-        if len(parts) == 1
-        else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-    )
+    return parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def _picture(env: Any) -> Array:
@@ -115,9 +109,7 @@ def _picture(env: Any) -> Array:
         raise NotRenderableError('render(mode="rgb_array") is not implemented') from error
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
         shape = list(picture.shape) if isinstance(picture, np.ndarray) else type(picture).__name__
-        raise NotRenderableError(
-            f'render(mode="rgb_array") returns {shape}, not an array of [height, width, 3]'
-        )
+        raise NotRenderableError(f'render(mode="rgb_array") returns {shape}, not an array of [height, width, 3]')
     return picture.astype(np.uint8, copy=False)
 
 
@@ -137,9 +129,7 @@ def encode(pictures: Iterable[Array], rate: float, file: Path) -> None:
             if encoder is None:
                 shape = picture.shape
                 # A session of its own: Ctrl-C on a terminal would end ffmpeg in the middle of a video.
-                encoder = subprocess.Popen(
-                    _ffmpeg(shape, rate, beside), stdin=subprocess.PIPE, start_new_session=True
-                )
+                encoder = subprocess.Popen(_ffmpeg(shape, rate, beside), stdin=subprocess.PIPE, start_new_session=True)
             if picture.shape != shape:
                 raise JobError(f"pictures of one episode differ in size: {shape} and {picture.shape}")
             assert encoder.stdin is not None

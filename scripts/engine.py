@@ -16,9 +16,7 @@ DEADLINE = 10.0  # seconds in which an engine that works has answered
 
 def why_not() -> Optional[str]:
     """Why Docker cannot be used here, in a few words; None where an engine and `docker compose` answer."""
-    return refusal(["docker", "info", "--format", "{{.ServerVersion}}"]) or refusal(
-        ["docker", "compose", "version"]
-    )
+    return refusal(["docker", "info", "--format", "{{.ServerVersion}}"]) or refusal(["docker", "compose", "version"])
 
 
 def refusal(command: Sequence[str]) -> Optional[str]:
@@ -75,8 +73,7 @@ class Forwarding:
 
     def __enter__(self) -> Forwarding:
         self.before = {
-            number: signal.signal(number, self.forward)
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            number: signal.signal(number, self.forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         }
         return self
 

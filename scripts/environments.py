@@ -140,11 +140,7 @@ def check_platform(system: str = "", machine: str = "", libc: str = "") -> None:
     libc = libc or platform.libc_ver()[0] or "a libc of its own"
     if system == "Linux" and machine == "x86_64" and libc == "glibc":
         return
-    here = (
-        "{} on {} with {}".format(system, machine, libc)
-        if system == "Linux"
-        else "{} on {}".format(system, machine)
-    )
+    here = "{} on {} with {}".format(system, machine, libc) if system == "Linux" else "{} on {}".format(system, machine)
     raise SetUpError(
         "Ray 0.8.5 has wheels for Linux on x86_64 with glibc only, and this is {}: no process trains here. "
         "What works: `scripts/train --engine docker`, with an engine for linux/amd64 images".format(here)
@@ -220,14 +216,10 @@ def check_compiler(python: Optional[Python]) -> None:
     reason = "sagemaker-training has no wheel and is built here"
     compiler = compiler_of(python)
     if compiler is None or not compiles(compiler, "#include <stdio.h>"):
-        raise SetUpError(
-            "a working C compiler is missing ({}): install {}".format(reason, package("compiler"))
-        )
+        raise SetUpError("a working C compiler is missing ({}): install {}".format(reason, package("compiler")))
     if python is not None and not compiles(compiler, "#include <Python.h>", "-I" + python.include):
         raise SetUpError(
-            "the headers of {} are missing ({}): install {}".format(
-                python.executable, reason, package("headers")
-            )
+            "the headers of {} are missing ({}): install {}".format(python.executable, reason, package("headers"))
         )
 
 
@@ -236,9 +228,7 @@ def compiles(compiler: str, source: str, *options: str) -> bool:
     command = [compiler, *options, "-fsyntax-only", "-x", "c", "-"]
     silent = subprocess.DEVNULL
     return (
-        subprocess.run(
-            command, input=source.encode() + b"\n", stdout=silent, stderr=silent, check=False
-        ).returncode
+        subprocess.run(command, input=source.encode() + b"\n", stdout=silent, stderr=silent, check=False).returncode
         == 0
     )
 
@@ -320,9 +310,7 @@ def installers(root: Path, python: Optional[Python]) -> Iterator[List[str]]:
     with_pip = [executable for executable in pythons if run([executable, "-m", "pip", "--version"])[0] == 0]
     if not with_pip:
         made = root / ".tools" / "pip"
-        with_venv = any(
-            run([executable, "-m", "venv", "--clear", str(made)])[0] == 0 for executable in pythons
-        )
+        with_venv = any(run([executable, "-m", "venv", "--clear", str(made)])[0] == 0 for executable in pythons)
         with_pip = [str(made / "bin" / "python")] if with_venv else []
     for executable in with_pip:
         # uv is a program in a wheel: it runs beside any Python, also one older than the wheel asks for.
@@ -363,9 +351,7 @@ def install(root: Path, locks: Sequence[str], python: Python, uv: Path, say: Say
         ]
         check("the virtual environment", *run([*quiet, str(environment)], say))
     say(
-        "installing {} into .venv (a few minutes the first time)".format(
-            " and ".join(lock + ".txt" for lock in wanted)
-        )
+        "installing {} into .venv (a few minutes the first time)".format(" and ".join(lock + ".txt" for lock in wanted))
     )
     sync = [str(uv), "pip", "sync", "--python", str(interpreter(root)), "--require-hashes"]
     # The image lock holds setuptools and wheel: what builds the packages without a wheel is locked too.
@@ -400,9 +386,7 @@ def check(what: str, status: int, output: List[str]) -> None:
         raise SetUpError("{} could not be installed: {}".format(what, last), errno=1)
 
 
-def run(
-    command: List[str], say: Optional[Say] = None, compiler: Optional[str] = None
-) -> Tuple[int, List[str]]:
+def run(command: List[str], say: Optional[Say] = None, compiler: Optional[str] = None) -> Tuple[int, List[str]]:
     """Runs a command with the user's settings; returns its exit status and its output, said as it comes."""
     environ = {**os.environ, **PIP_SETTINGS}
     for ours, theirs in PIP_TO_UV.items():

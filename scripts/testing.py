@@ -163,9 +163,7 @@ def leave_out(ring: str, pytest: Sequence[str], reason: str, root: Path) -> Tall
         universal_newlines=True,
         check=False,
     )
-    tests = [
-        line for line in collected.stdout.splitlines() if line.startswith(f"tests/{ring}/") and "::" in line
-    ]
+    tests = [line for line in collected.stdout.splitlines() if line.startswith(f"tests/{ring}/") and "::" in line]
     tally = Tally(ring, reasons=collections.Counter({reason: len(tests)}))
     if collected.returncode not in (0, NOTHING_COLLECTED):
         print(collected.stdout)
@@ -184,7 +182,5 @@ def report(tallies: Sequence[Tally]) -> None:
         )
         for reason, tests in tally.reasons.items():
             print(f"       {tests:4} skipped: {reason}")
-    passed, failed, skipped = (
-        sum(getattr(t, name) for t in tallies) for name in ("passed", "failed", "skipped")
-    )
+    passed, failed, skipped = (sum(getattr(t, name) for t in tallies) for name in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)

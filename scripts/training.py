@@ -57,9 +57,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="what to train, and the hyperparameters to change",
     )
     name = parser.add_mutually_exclusive_group()
-    name.add_argument(
-        "--job", metavar="NAME", help="the job's name; default: the experiment and the time (UTC)"
-    )
+    name.add_argument("--job", metavar="NAME", help="the job's name; default: the experiment and the time (UTC)")
     name.add_argument("--resume", metavar="NAME", help="go on with this stopped or failed job")
     parser.add_argument(
         "--engine",
@@ -93,11 +91,7 @@ def choose(wanted: Optional[str], store: Optional[str]) -> str:
         raise UserError(f"--engine docker: {reason}; --engine process trains without Docker")
     kind = wanted or ("process" if reason else "docker")
     if not wanted:
-        note(
-            f"training in a process: {reason}"
-            if reason
-            else "training in Docker (--engine process goes without)"
-        )
+        note(f"training in a process: {reason}" if reason else "training in Docker (--engine process goes without)")
     return kind
 
 

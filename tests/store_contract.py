@@ -62,9 +62,7 @@ class StoreContract:
         assert (tmp_path / "deep" / "down" / "back").read_bytes() == content
         assert os.listdir(tmp_path / "deep" / "down") == ["back"]
 
-    def test_a_local_file_that_is_missing_is_no_fault_of_the_store(
-        self, store: Store, tmp_path: Path
-    ) -> None:
+    def test_a_local_file_that_is_missing_is_no_fault_of_the_store(self, store: Store, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             store.upload(tmp_path / "gone", "job/gone")
         assert keys(store) == []
@@ -169,6 +167,4 @@ class StoreContract:
 
 
 def contents(directory: Path) -> Dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()
-    }
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}

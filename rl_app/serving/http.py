@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
             self._say_and_hang_up(first)
             return
         self._current = first
-        self._started = self._loop.time()
+        self._started = time.perf_counter()
         self.deadline = math.inf
         self._server.handler(first, self._reply)
 
@@ -268,19 +268,18 @@ class Connection(asyncio.Protocol):
         assert request is not None
         keep_alive = request.keep_alive and not self._server.draining
         self._send(response, keep_alive, with_body=request.method != "HEAD")
-        now = self._loop.time()
-        self._server.observer(Exchange(self._client, request, response, now - self._started))
+        self._server.observer(Exchange(self._client, request, response, time.perf_counter() - self._started))
         if not keep_alive or (self._ended and not self._waiting):
             self._transport.close()
         elif self._waiting:
             self._loop.call_soon(self._next)
         elif not self._clogged:
-            self._await_request(now)
+            self._await_request()
 
-    def _await_request(self, now: float) -> None:
+    def _await_request(self) -> None:
         limits = self._server.limits
         seconds = {"idle": limits.idle_seconds, "headers": limits.header_seconds}
-        self.deadline = now + seconds.get(self._phase, limits.body_seconds)
+        self.deadline = self._loop.time() + seconds.get(self._phase, limits.body_seconds)
         if not self._transport.is_reading():
             self._transport.resume_reading()
 

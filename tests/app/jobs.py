@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
 REPOSITORY = Path(__file__).parents[2]
-SHORT = ("stop.training_iteration=6", "checkpoint_freq=2", "keep_checkpoints_num=2", "config.min_iter_time_s=0")
+SHORT = (
+    "stop.training_iteration=6",
+    "checkpoint_freq=2",
+    "keep_checkpoints_num=2",
+    "config.min_iter_time_s=0",
+)
 
 
 class Ran(NamedTuple):

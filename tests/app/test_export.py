@@ -30,9 +30,7 @@ def exported(request, tmp_path_factory):
         },
     )
     agent.train(), agent.train()
-    export(
-        agent, directory / "model", checkpoints.save(agent, directory / "checkpoints"), {"experiment": "test"}
-    )
+    export(agent, directory / "model", checkpoints.save(agent, directory / "checkpoints"), {"experiment": "test"})
     yield agent, directory / "model"
     agent.stop()
     ray.shutdown()
@@ -40,9 +38,7 @@ def exported(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def observations():
-    return (
-        np.random.default_rng(0).normal(scale=[1.0, 2.0, 0.1, 2.0], size=(OBSERVATIONS, 4)).astype(np.float32)
-    )
+    return np.random.default_rng(0).normal(scale=[1.0, 2.0, 0.1, 2.0], size=(OBSERVATIONS, 4)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,10 @@ CASES = {
     "PPO-multidiscrete": Case("PPO", spaces.MultiDiscrete([3, 4]), spaces.MultiDiscrete([2, 5]), TINY),
     "PPO-multibinary": Case("PPO", spaces.MultiBinary(4), spaces.Discrete(3), TINY),
     "PPO-pixels-filter": Case(
-        "PPO", box(12, 12, 3, low=0, high=255, dtype=np.uint8), spaces.Discrete(3), {**TINY, **PIXELS, **FILTER}
+        "PPO",
+        box(12, 12, 3, low=0, high=255, dtype=np.uint8),
+        spaces.Discrete(3),
+        {**TINY, **PIXELS, **FILTER},
     ),
     "PPO-ram": Case("PPO", box(128, low=0, high=255, dtype=np.uint8), spaces.Discrete(3), TINY),
     "PPO-box-box": Case("PPO", box(3), box(2, low=-0.5, high=0.1), TINY),
@@ -138,7 +141,8 @@ def exported(request, ray, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exported")
     env_config = {"observations": case.observations, "actions": case.actions}
     agent = get_agent_class(case.run)(
-        env="given", config=with_lstm({**case.config, "seed": 1, "env_config": env_config, "log_level": "ERROR"})
+        env="given",
+        config=with_lstm({**case.config, "seed": 1, "env_config": env_config, "log_level": "ERROR"}),
     )
     case.observations.seed(1)
     observations = [case.observations.sample() for _ in range(OBSERVATIONS)]

@@ -26,9 +26,7 @@ def test_it_is_completed_and_says_so(trained):
 def test_each_iteration_is_one_line_with_the_metrics_of_the_sdk(trained):
     lines = [line for line in trained.ran.stdout.splitlines() if line.startswith("iteration ")]
     assert len(lines) == 6
-    assert all(
-        re.search(f"episode_reward_mean: {FLOAT}.*episode_reward_max: {FLOAT}", line) for line in lines
-    )
+    assert all(re.search(f"episode_reward_mean: {FLOAT}.*episode_reward_max: {FLOAT}", line) for line in lines)
     assert "nan" not in trained.ran.stdout.lower()
 
 
@@ -72,17 +70,13 @@ def test_the_model_is_the_best_checkpoint(trained, model):
 
 
 def test_nothing_of_the_job_is_left_outside_its_folder(trained):
-    assert [
-        entry.name for entry in trained.store.iterdir() if entry.name == ".work" and any(entry.iterdir())
-    ] == []
+    assert [entry.name for entry in trained.store.iterdir() if entry.name == ".work" and any(entry.iterdir())] == []
 
 
 @pytest.mark.parametrize("experiment", sorted(EXPERIMENTS))
 def test_every_experiment_trains_and_exports(experiment, tmp_path):
     small = ("stop.training_iteration=1", "config.min_iter_time_s=0", "config.num_workers=0")
-    ran = run(
-        local(experiment, *small, *SMALLER.get(experiment, ()), "--job", "one", "--store", str(tmp_path))
-    )
+    ran = run(local(experiment, *small, *SMALLER.get(experiment, ()), "--job", "one", "--store", str(tmp_path)))
     assert ran.status == 0, ran
     assert (Finished(tmp_path, "one", ran).unpack("model.tar.gz", tmp_path) / "policy.onnx").exists()
 

@@ -59,9 +59,7 @@ def test_every_file_belongs_to_who_owns_the_directory(trained):
 
 def test_a_job_that_finds_checkpoints_goes_on(image, trained, opt_ml):
     before, _ = trained
-    opt_ml.configure(
-        **{"rl.training.stop.training_iteration": "4", "rl.training.config.min_iter_time_s": "0"}
-    )
+    opt_ml.configure(**{"rl.training.stop.training_iteration": "4", "rl.training.config.min_iter_time_s": "0"})
     (opt_ml.base / "checkpoints").rmdir()
     (before.base / "checkpoints").rename(opt_ml.base / "checkpoints")
     try:
@@ -75,9 +73,7 @@ def test_a_job_that_finds_checkpoints_goes_on(image, trained, opt_ml):
 
 
 def test_sigterm_saves_exports_and_exits_0(image, opt_ml):
-    opt_ml.configure(
-        **{"rl.training.stop.training_iteration": "100000", "rl.training.config.min_iter_time_s": "0"}
-    )
+    opt_ml.configure(**{"rl.training.stop.training_iteration": "100000", "rl.training.config.min_iter_time_s": "0"})
     name = docker("run", "-d", *opt_ml.run_options()[1:], image, "train").output.strip()
     try:
         deadline = time.monotonic() + 120
@@ -86,9 +82,7 @@ def test_sigterm_saves_exports_and_exits_0(image, opt_ml):
         began = time.monotonic()
         docker("stop", "-t", "120", name)
         took = time.monotonic() - began
-        assert docker("inspect", "-f", "{{.State.ExitCode}}", name).output.strip() == "0", docker(
-            "logs", name
-        ).output
+        assert docker("inspect", "-f", "{{.State.ExitCode}}", name).output.strip() == "0", docker("logs", name).output
         assert took < 30
         assert (opt_ml.base / "model" / "policy.onnx").exists()
     finally:
@@ -133,9 +127,7 @@ def test_more_than_one_host_is_refused(image, opt_ml):
 
 
 def test_a_users_program_runs_in_place_of_the_built_in_job(image, opt_ml, code):
-    opt_ml.configure(
-        sagemaker_program="program.py", sagemaker_submit_directory="/user", lr="0.5", anything="goes"
-    )
+    opt_ml.configure(sagemaker_program="program.py", sagemaker_submit_directory="/user", lr="0.5", anything="goes")
     ran = opt_ml.train(image, "-v", f"{code}:/user:ro")
     assert ran.status == 1 and "unrecognized arguments" in ran.output  # its own argparse decides what goes
     (opt_ml.base / "input" / "config" / "hyperparameters.json").write_text(
@@ -150,9 +142,7 @@ def test_a_users_program_runs_in_place_of_the_built_in_job(image, opt_ml, code):
 
 def test_a_users_program_from_an_archive(image, opt_ml, code, tmp_path):
     archive = pack(code, tmp_path / "sourcedir.tar.gz")
-    opt_ml.configure(
-        sagemaker_program="program.py", sagemaker_submit_directory="/user/sourcedir.tar.gz", lr="0.5"
-    )
+    opt_ml.configure(sagemaker_program="program.py", sagemaker_submit_directory="/user/sourcedir.tar.gz", lr="0.5")
     ran = opt_ml.train(image, "-v", f"{archive.parent}:/user:ro")
     assert ran.status == 0, ran.output
     assert (opt_ml.base / "model" / "made.json").exists()

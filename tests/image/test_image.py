@@ -73,14 +73,15 @@ print(json.dumps({"gcc": shutil.which("gcc"), "uv": shutil.which("uv"), "lacking
 
 def test_what_is_installed_is_the_lock(image):
     lock = (REPOSITORY / "docker" / "requirements" / "image-cpu.txt").read_text()
-    locked = {
-        line.split(" ")[0].lower()
-        for line in lock.splitlines()
-        if "==" in line and not line.startswith((" ", "#"))
-    }
-    program = (
-        "from importlib.metadata import distributions\n"
-        "print('\\n'.join(sorted(d.metadata['Name'].lower().replace('_', '-') + '==' + d.version for d in distributions())))"
-    )
-    installed = set(docker("run", "--rm", image, "python", "-c", program).output.split())
-    assert {entry.replace("_", "-") for entry in locked} == installed
+    locked = {line.split()[0] for line in lock.splitlines() if "==" in line and line[0] not in " #"}
+    program = """
+from importlib.metadata import distributions
+print(*(f"{d.metadata['Name']}=={d.version}" for d in distributions()), sep=chr(10))
+"""
+    installed = docker("run", "--rm", image, "python", "-c", program).output.split()
+    assert set(map(normalized, installed)) == set(map(normalized, locked))
+
+
+def normalized(requirement):
+    name, version = requirement.split("==")
+    return name.lower().replace("_", "-").replace(".", "-"), version

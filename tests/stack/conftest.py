@@ -18,9 +18,7 @@ S3_IMAGE = os.environ.get("S3_IMAGE") or "quay.io/minio/minio:RELEASE.2025-09-07
 
 def docker(*words: str) -> str:
     """Runs one docker command and returns what it printed; fails with that where the command failed."""
-    done = subprocess.run(
-        ["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
-    )
+    done = subprocess.run(["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
     assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout}"
     return done.stdout
 
@@ -43,9 +41,7 @@ class Minio:
         keys = ("AWS_ACCESS_KEY_ID", "MINIO_ROOT_USER"), ("AWS_SECRET_ACCESS_KEY", "MINIO_ROOT_PASSWORD")
         options = [word for ours, theirs in keys for word in ("-e", f"{theirs}={self.environ[ours]}")]
         address = self.endpoint.partition("//")[2]
-        docker(
-            "run", "-d", "--name", self.name, "-p", f"{address}:9000", *options, S3_IMAGE, "server", "/data"
-        )
+        docker("run", "-d", "--name", self.name, "-p", f"{address}:9000", *options, S3_IMAGE, "server", "/data")
         self._wait()
 
     def stop(self) -> None:
@@ -59,9 +55,7 @@ class Minio:
         docker("rm", "-f", "-v", self.name)
 
     def _wait(self) -> None:
-        until(
-            lambda: urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200, 60
-        )
+        until(lambda: urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200, 60)
 
 
 @pytest.fixture(scope="session")

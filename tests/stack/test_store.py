@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List
@@ -41,6 +42,17 @@ def test_a_prefix_keeps_to_itself(minio: Minio, url: str, tmp_path: Path) -> Non
     assert keys(bucket) == ["job/job.json", "team/of mine too/job/job.json"]
 
 
+def test_an_empty_file_does_not_hold_up_the_next(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "full").write_bytes(b"full")
+    began = time.monotonic()
+    for _ in range(2):
+        store.upload(tmp_path / "empty", "job/empty")
+        store.upload(tmp_path / "full", "job/full")
+    assert (store.read("job/empty"), store.read("job/full")) == (b"", b"full")
+    assert time.monotonic() - began < 20  # it was 30 s for each
+
+
 def test_a_missing_bucket_is_made_by_all_who_want_it_at_once(minio: Minio, url: str) -> None:
     opened: List[Store] = []
     start = threading.Barrier(4)
@@ -72,9 +84,7 @@ def test_lists_more_than_one_page(store: Store) -> None:
     assert keys(store, "job") == names
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"AWS_SECRET_ACCESS_KEY": "a-wrong-secret"}, {"AWS_ACCESS_KEY_ID": "nobody-known"}]
-)
+@pytest.mark.parametrize("wrong", [{"AWS_SECRET_ACCESS_KEY": "a-wrong-secret"}, {"AWS_ACCESS_KEY_ID": "nobody-known"}])
 def test_wrong_credentials_are_refused_and_never_shown(minio: Minio, url: str, wrong: Dict[str, str]) -> None:
     with pytest.raises(UserError, match=f"store {url}: {minio.endpoint} refused the credentials") as refused:
         open_store(url, {**minio.environ, **wrong})
@@ -110,9 +120,7 @@ def test_a_wrong_endpoint_is_named(minio: Minio, url: str, endpoint: str) -> Non
     assert "\n" not in str(refused.value)
 
 
-def test_a_bucket_that_vanished_is_told_with_key_and_cause(
-    minio: Minio, store: Store, tmp_path: Path
-) -> None:
+def test_a_bucket_that_vanished_is_told_with_key_and_cause(minio: Minio, store: Store, tmp_path: Path) -> None:
     import boto3
 
     boto3.client(

@@ -130,9 +130,9 @@ def test_a_second_set_up_does_nothing(clone: Clone) -> None:
 def test_a_further_lock_goes_into_the_same_environment_and_stays(clone: Clone) -> None:
     clone.ensure(IMAGE)
     clone.ensure(IMAGE, TEST)
-    clone.lock(IMAGE, {"alpha": "2.0"})
+    clone.lock(IMAGE, {"alpha": "1.0.1"})
     clone.ensure(IMAGE)
-    assert (clone.version("alpha"), clone.version("beta")) == ("2.0", "1.0")
+    assert (clone.version("alpha"), clone.version("beta")) == ("1.0.1", "1.0")
 
 
 def test_what_a_lock_no_longer_names_is_removed(clone: Clone) -> None:
@@ -225,9 +225,7 @@ def test_an_installer_that_outlives_its_set_up_keeps_others_waiting(clone: Clone
         ("Linux", "x86_64", "musl"),
     ],
 )
-def test_a_machine_that_ray_has_no_wheel_for_is_told_what_works_there(
-    system: str, machine: str, libc: str
-) -> None:
+def test_a_machine_that_ray_has_no_wheel_for_is_told_what_works_there(system: str, machine: str, libc: str) -> None:
     with pytest.raises(SetUpError, match=f"this is {system} on {machine}.*--engine docker") as refused:
         environments.check_platform(system, machine, libc)
     assert refused.value.errno == 2
@@ -250,9 +248,7 @@ def program(folder: Path, name: str, text: str = "exit 127") -> Path:
     return made
 
 
-def test_a_python_that_is_there_and_fails_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_that_is_there_and_fails_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = environments.ask_python(sys.executable)
     assert real is not None
     program(tmp_path / "shims", "python3.8")

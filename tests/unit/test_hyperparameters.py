@@ -176,9 +176,7 @@ class TestNames:
             ("run=PPPO", 'rl.training.run = "PPPO": did you mean PPO? one of PPO, APPO'),
         ],
     )
-    def test_an_unknown_name_is_refused_with_the_nearest_and_what_there_is(
-        self, word: str, expected: str
-    ) -> None:
+    def test_an_unknown_name_is_refused_with_the_nearest_and_what_there_is(self, word: str, expected: str) -> None:
         assert expected in refusal(word)
 
     @pytest.mark.parametrize("name", algorithms.REFUSED)
@@ -266,9 +264,7 @@ class TestPrecedence:
             ({"run": "PPO"}, 'experiment = "mine": env = null: expected a string'),
         ],
     )
-    def test_an_experiment_is_checked_like_a_hyperparameter(
-        self, experiment: Dict[str, Any], expected: str
-    ) -> None:
+    def test_an_experiment_is_checked_like_a_hyperparameter(self, experiment: Dict[str, Any], expected: str) -> None:
         assert expected in refusal("experiment=mine", mine=experiment)
 
     def test_another_algorithm_says_what_of_the_experiment_it_does_not_know(self) -> None:
@@ -277,8 +273,7 @@ class TestPrecedence:
         text = refusal("experiment=mine", "run=DQN", mine=mine)
 
         assert (
-            'rl.training.run = "DQN": experiment mine configures what DQN does not know: clip_param, kl_coeff'
-            in text
+            'rl.training.run = "DQN": experiment mine configures what DQN does not know: clip_param, kl_coeff' in text
         )
 
     def test_another_algorithm_runs_once_the_config_is_replaced(self) -> None:
@@ -367,9 +362,7 @@ class TestValues:
             ("run=DQN config.grad_norm_clipping=1", "now called config.grad_clip"),
         ],
     )
-    def test_what_would_be_ignored_or_cannot_be_is_refused_with_the_reason(
-        self, words: str, expected: str
-    ) -> None:
+    def test_what_would_be_ignored_or_cannot_be_is_refused_with_the_reason(self, words: str, expected: str) -> None:
         assert expected in refusal(*words.split())
 
     @pytest.mark.parametrize(
@@ -394,9 +387,7 @@ class TestValues:
         assert job(*words.split()).trial["env"] == "CartPole-v1"
 
     def test_what_the_machine_limits_is_left_to_the_machine(self) -> None:
-        assert (
-            job("config.num_workers=9", "config.num_gpus=1", machine=None).trial["config"]["num_workers"] == 9
-        )
+        assert job("config.num_workers=9", "config.num_gpus=1", machine=None).trial["config"]["num_workers"] == 9
         assert "must be 0 or more" in refusal("config.num_workers=-1", machine=None)
 
     @pytest.mark.parametrize("name", algorithms.NAMES)
@@ -411,10 +402,7 @@ class TestValues:
             "keep_checkpoints_num",
             "config.exploration_config.initial_epsilon",
         }
-        known |= {
-            f"stop.{key}"
-            for key in ("training_iteration", "timesteps_total", "episodes_total", "time_total_s")
-        }
+        known |= {f"stop.{key}" for key in ("training_iteration", "timesteps_total", "episodes_total", "time_total_s")}
         known |= {field.name for field in fields(Settings)}
         for name in algorithms.NAMES:
             known |= paths(algorithms.default_config(name), "config.")

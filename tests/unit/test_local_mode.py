@@ -28,20 +28,14 @@ class Lab:
         self.store = root / "runs"
         self.environ: Dict[str, str] = {"PATH": os.environ["PATH"], "STORE": str(self.store)}
 
-    def run(
-        self, code: str, *argv: str, environ: Optional[Mapping[str, str]] = None, grace: float = 5.0
-    ) -> int:
-        return local_mode.main(
-            ["train", *argv], container(code), {**self.environ, **(environ or {})}, grace=grace
-        )
+    def run(self, code: str, *argv: str, environ: Optional[Mapping[str, str]] = None, grace: float = 5.0) -> int:
+        return local_mode.main(["train", *argv], container(code), {**self.environ, **(environ or {})}, grace=grace)
 
     def start(self, code: str, *argv: str, grace: float = 20.0) -> subprocess.Popen[bytes]:
         """The same in a process of its own, once the job has said that it is ready."""
-        main = (
-            "import json, sys; from rl_app import local_mode as l; sys.exit(l.main(*json.loads(sys.argv[1])))"
-        )
+        main = "import json, sys; from rl_app import local_mode as l; sys.exit(l.main(*json.loads(sys.argv[1])))"
         arguments = json.dumps([["train", "--job", "job", *argv], container(code), self.environ, grace])
-        process = subprocess.Popen([sys.executable, "-c", main, arguments])
+        process = subprocess.Popen([sys.executable, "-c", main, arguments], stdin=subprocess.PIPE)
         until((self.store / ".work/job/ready").exists)
         return process
 
@@ -79,9 +73,7 @@ def test_a_job_that_succeeds_leaves_all_in_the_store(lab: Lab, capfd: pytest.Cap
         {"MetricName": "episode_reward_mean", "Value": 480.5, "Timestamp": "2020-09-13T12:26:40+00:00"},
         {"MetricName": "episode_reward_max", "Value": 500.0, "Timestamp": "2020-09-13T12:26:40+00:00"},
     ]
-    times = [
-        record[key] for key in ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime")
-    ]
+    times = [record[key] for key in ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime")]
     assert times == sorted(times)
     assert all(datetime.fromisoformat(time).utcoffset() == timedelta(0) for time in times)
     assert not {"FailureReason", "Local"} & set(record)
@@ -99,11 +91,10 @@ def test_the_container_sees_what_sagemaker_shows_it(lab: Lab) -> None:
     see = """
 config = {file.name: json.loads(file.read_text()) for file in (base / "input/config").iterdir()}
 folders = sorted(str(path.relative_to(base)) for path in base.rglob("*") if path.is_dir())
-job = os.environ["TRAINING_JOB_NAME"]
-put("output/data/seen.json", json.dumps([config, folders, job, str(base), sys.stdin.read()]))
+put("output/data/seen.json", json.dumps([config, folders, os.environ["TRAINING_JOB_NAME"], str(base)]))
 """
     assert lab.run(see, "config.lr=0.001", "--job", "job", environ={"RL_IMAGE": "ours:1"}) == 0
-    config, folders, job, base, stdin = json.loads(lab.members("output.tar.gz")["seen.json"] or b"")
+    config, folders, job, base = json.loads(lab.members("output.tar.gz")["seen.json"] or b"")
     assert config == {
         "hyperparameters.json": {
             "command": "train",
@@ -120,8 +111,14 @@ put("output/data/seen.json", json.dumps([config, folders, job, str(base), sys.st
     }
     laid_out = {"input/data", "model", "output/data", "output/intermediate", "checkpoints"}
     assert laid_out <= set(folders)
-    assert (job, base, stdin) == ("job", str(lab.store / ".work/job"), "")
+    assert (job, base) == ("job", str(lab.store / ".work/job"))
     assert lab.record()["AlgorithmSpecification"] == {"TrainingImage": "ours:1"}
+
+
+def test_a_job_has_no_terminal_to_read_from(lab: Lab) -> None:
+    process = lab.start("assert sys.stdin.read() == ''; put('ready'); wait()")
+    process.terminate()
+    assert process.wait(10) == 143
 
 
 def test_nothing_to_pack_makes_no_archive(lab: Lab) -> None:
@@ -159,9 +156,7 @@ sys.exit(len(seen) < 4)
     assert lab.run(watch, "--job", "job") == 0
 
 
-def test_a_job_that_fails_leaves_what_it_had_and_its_reason(
-    lab: Lab, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_job_that_fails_leaves_what_it_had_and_its_reason(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     fail = TRAIN + "put('output/failure', 'RuntimeError: it broke'); sys.exit(7)"
     assert lab.run(fail, "--job", "job") == 1
     record = lab.record()
@@ -340,7 +335,7 @@ def test_a_failed_job_that_goes_on_and_completes_gives_no_reason_any_more(lab: L
 def test_a_job_whose_processes_were_killed_goes_on(lab: Lab) -> None:
     process = lab.start("put('checkpoints/weights', '1'); put('pid', str(os.getpid())); wait()")
     until((lab.store / "job/checkpoints/weights").exists)
-    until(lambda: "Local" in lab.record())
+    until(lambda: len(lab.record()["Local"]["Processes"]) == 2)
     pid = int((lab.store / ".work/job/pid").read_text())
     process.kill()
     process.wait(10)
@@ -353,11 +348,21 @@ def test_a_job_whose_processes_were_killed_goes_on(lab: Lab) -> None:
 
 def test_a_job_that_runs_does_not_go_on(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     process = lab.start("wait()")
-    until(lambda: "Local" in lab.record())
+    until(lambda: len(lab.record()["Local"]["Processes"]) == 2)
     assert lab.run("", "--resume", "job") == 2
     assert f"--resume job: it is still running, as process {process.pid}, " in capfd.readouterr().err
     process.terminate()
     assert process.wait(10) == 143
+
+
+def test_another_process_with_the_number_of_a_dead_one_is_not_the_job(lab: Lab) -> None:
+    process = lab.start("wait()")
+    until(lambda: len(lab.record()["Local"]["Processes"]) == 2)
+    local = lab.record()["Local"]
+    process.terminate()
+    assert process.wait(10) == 143
+    lab.edit(TrainingJobStatus="InProgress", Local={**local, "Processes": {str(os.getpid()): "0"}})
+    assert lab.run("", "--resume", "job") == 0
 
 
 @pytest.mark.parametrize(("age", "status", "said"), [(5, 2, "try again in"), (3600, 0, "Completed")])
@@ -403,6 +408,12 @@ def test_refused_in_one_line_and_nothing_is_made(
     assert message in said
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_typo_is_told_before_a_store_is_asked_for(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    environ = {"STORE": "s3://bucket", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
+    assert lab.run("", "sead=1", environ=environ) == 2
+    assert "sead" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("hyperparameters", ["seed", "'seed=1", "{seed: 1}", '{"seed": 1'])
@@ -543,9 +554,26 @@ def test_what_could_not_be_uploaded_is_kept_and_the_job_has_failed(
     assert (base / "model/policy.onnx").exists()
 
 
-def test_a_store_that_is_gone_at_the_end_is_told(
-    lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_kept_is_not_removed_by_going_on(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    in_the_way = TRAIN + f"pathlib.Path({str(lab.store)!r}, 'job', 'output').touch()"
+    assert lab.run(in_the_way, "--job", "job", grace=0.3) == 1
+    (lab.store / "job/output").unlink()
+    assert lab.run("", "--resume", "job") == 2
+    assert f"{lab.store}/.work/job: holds what job job could not upload" in capfd.readouterr().err
+    assert (lab.store / ".work/job/model/policy.onnx").exists()
+    (lab.store / ".work/job/not-uploaded.txt").unlink()
+    assert lab.run("", "--resume", "job") == 0
+    assert [path.name for path in lab.store.iterdir()] == ["job"]
+
+
+def test_a_job_whose_record_is_broken_is_refused(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    (lab.store / "job").mkdir(parents=True)
+    (lab.store / "job/job.json").write_text("{")
+    assert lab.run("", "--resume", "job") == 2
+    assert "job/job.json is no JSON" in capfd.readouterr().err
+
+
+def test_a_store_that_is_gone_at_the_end_is_told(lab: Lab, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     base = tmp_path / "ml"
     gone = TRAIN + f"store = pathlib.Path({str(lab.store)!r}); store.rename(base / 'moved'); store.touch()"
     assert lab.run(gone, "--job", "job", "--work", str(base), grace=0.3) == 1

@@ -43,15 +43,11 @@ def many_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", {}, 64),
     ],
 )
-def test_cpus_are_those_of_the_cgroup(
-    tmp_path: Path, membership: str, files: Mapping[str, str], expected: int
-) -> None:
+def test_cpus_are_those_of_the_cgroup(tmp_path: Path, membership: str, files: Mapping[str, str], expected: int) -> None:
     assert cpus(tmp_path, membership, files) == expected
 
 
-def test_affinity_counts_where_it_is_less_than_the_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_affinity_counts_where_it_is_less_than_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5})
 
     assert cpus(tmp_path, "0::/\n", {"cpu.max": "800000 100000\n"}) == 3

@@ -35,9 +35,7 @@ def test_a_row_is_plain_json_with_spread_throughput_and_timers():
 
 def test_a_mean_of_no_episodes_is_null_and_not_nan():
     nan = float("nan")
-    row = metrics.row(
-        result(episode_reward_mean=nan, episode_reward_min=nan, episode_reward_max=nan, hist_stats={})
-    )
+    row = metrics.row(result(episode_reward_mean=nan, episode_reward_min=nan, episode_reward_max=nan, hist_stats={}))
     assert row["episode_reward_mean"] is None
     assert row["episode_reward_std"] is None
     assert "NaN" not in json.dumps(row)

@@ -19,9 +19,7 @@ COMMANDS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file(
 
 
 def shell_scripts() -> List[Path]:
-    candidates = [
-        path for folder in (".ci", "docker", "scripts", "benchmarks") for path in (ROOT / folder).rglob("*")
-    ]
+    candidates = [path for folder in (".ci", "docker", "scripts", "benchmarks") for path in (ROOT / folder).rglob("*")]
     starts = (b"#!/bin/sh", b"#!/usr/bin/env bash", b"#!/bin/bash")
     return sorted(path for path in candidates if path.is_file() and path.read_bytes().startswith(starts))
 
@@ -32,16 +30,12 @@ def pins(lock: Path) -> Dict[str, str]:
 
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
-    )
+    return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=NAMES)
 def test_every_package_of_a_lock_has_its_hashes(lock: Path) -> None:
-    entries = re.split(
-        r"^(?=\S)", re.sub(r"^\s*#.*\n", "", lock.read_text(), flags=re.MULTILINE), flags=re.MULTILINE
-    )
+    entries = re.split(r"^(?=\S)", re.sub(r"^\s*#.*\n", "", lock.read_text(), flags=re.MULTILINE), flags=re.MULTILINE)
     entries = [entry for entry in entries if entry.strip()]
     assert entries
     bad = [
@@ -60,15 +54,11 @@ def test_a_lock_names_no_host_and_no_path_of_a_machine(lock: Path) -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=NAMES)
 def test_a_lock_is_made_from_its_list(lock: Path) -> None:
-    listed = re.findall(
-        r"^([a-z0-9][a-z0-9._-]*)(?:==(\S+))?", lock.with_suffix(".in").read_text(), re.MULTILINE
-    )
+    listed = re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:==(\S+))?", lock.with_suffix(".in").read_text(), re.MULTILINE)
     locked = pins(lock)
     assert listed
     assert [name for name, version in listed if locked.get(name) != (version or locked.get(name, ""))] == []
-    assert f"{lock.stem}.txt {lock.stem}.in" in lock.read_text().splitlines()[1], (
-        "how it is made is at its top"
-    )
+    assert f"{lock.stem}.txt {lock.stem}.in" in lock.read_text().splitlines()[1], "how it is made is at its top"
 
 
 def test_the_test_lock_agrees_with_the_image_lock() -> None:

@@ -60,9 +60,7 @@ def test_channels_may_be_missing(tmp_path: Path) -> None:
     ("hyperparameters", "environ"),
     [({"sagemaker_program": "train.py"}, {}), ({}, {"SAGEMAKER_PROGRAM": "train.py"})],
 )
-def test_the_users_program_is_known(
-    tmp_path: Path, hyperparameters: Dict[str, str], environ: Dict[str, str]
-) -> None:
+def test_the_users_program_is_known(tmp_path: Path, hyperparameters: Dict[str, str], environ: Dict[str, str]) -> None:
     paths = staged(tmp_path, hyperparameters=hyperparameters)
 
     assert sagemaker.read_config(paths, environ).program == "train.py"
@@ -94,9 +92,7 @@ def test_the_base_directory_can_be_moved() -> None:
         ("resourceconfig", {"current_host": "b", "hosts": ["a"]}, 'current_host = "b": expected one of'),
     ],
 )
-def test_a_wrong_file_is_refused_by_name_and_place(
-    tmp_path: Path, file: str, content: object, expected: str
-) -> None:
+def test_a_wrong_file_is_refused_by_name_and_place(tmp_path: Path, file: str, content: object, expected: str) -> None:
     paths = staged(tmp_path, **{file: content})
 
     text = refused(paths)
@@ -185,9 +181,7 @@ class TestGiveToOwner:
         assert (outside.stat().st_uid, (outside / "secret").stat().st_uid) == (0, 0)
         assert (paths.model / "file").lstat().st_uid == 1234
 
-    def test_what_vanishes_meanwhile_is_no_failure(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_vanishes_meanwhile_is_no_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         paths = Paths(tmp_path)
         paths.model.mkdir()
         os.chown(paths.model, 1234, 2345)

@@ -13,13 +13,9 @@ from scripts import engine, training
 from scripts.environments import ROOT
 
 
-def train(
-    words: List[str], cwd: Path, environ: Optional[Dict[str, str]] = None
-) -> subprocess.CompletedProcess[str]:
+def train(words: List[str], cwd: Path, environ: Optional[Dict[str, str]] = None) -> subprocess.CompletedProcess[str]:
     given = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("EXPERIMENT", "HYPERPARAMETERS", "JOB", "STORE")
+        key: value for key, value in os.environ.items() if key not in ("EXPERIMENT", "HYPERPARAMETERS", "JOB", "STORE")
     }
     return subprocess.run(
         [str(ROOT / "scripts" / "train"), *words],
