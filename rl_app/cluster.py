@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import signal
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
@@ -25,19 +26,30 @@ def running(machine: Machine) -> Iterator[None]:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     import ray
 
-    ray.init(
-        num_cpus=machine.cpus + 1,
-        num_gpus=machine.gpus,
-        object_store_memory=object_store_bytes(Path("/dev/shm")),
-        include_webui=False,
-        logging_level=logging.WARNING,
-    )
+    with _no_script_directory():
+        ray.init(
+            num_cpus=machine.cpus + 1,
+            num_gpus=machine.gpus,
+            object_store_memory=object_store_bytes(Path("/dev/shm")),
+            include_webui=False,
+            logging_level=logging.WARNING,
+        )
     # Importing Ray puts a handler of its own there, and starting it one of glog's: both end the process at once
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _no_script_directory() -> Iterator[None]:
+    """Keeps Ray from putting our package's own directory on its workers' path, before a user's ``envs.py``."""
+    script, sys.argv[0] = sys.argv[0], ""
+    try:
+        yield
+    finally:
+        sys.argv[0] = script
 
 
 def object_store_bytes(shared_memory: Path) -> Optional[int]:

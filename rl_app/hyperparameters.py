@@ -19,6 +19,7 @@ from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.machine import Machine
 from rl_app.rules import breach
+from rl_app.sagemaker import program_of
 
 PREFIX = "rl.training."
 SAGEMAKERS = ("sagemaker_", "_tuning_objective_metric")
@@ -159,7 +160,7 @@ def parse(
 
 def is_program(raw: Mapping[str, str]) -> bool:
     """Whether the job runs a program of the user's own, whose hyperparameters are its own business."""
-    return "sagemaker_program" in raw
+    return program_of(raw) is not None
 
 
 def qualify(key: str) -> str:

@@ -26,8 +26,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rl_app import hyperparameters, metrics, sagemaker
+from rl_app import hyperparameters, metrics, sagemaker, source
 from rl_app.errors import JobError, UserError
+from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.hyperparameters import Settings
 from rl_app.machine import detect
 from rl_app.sagemaker import Paths
@@ -58,7 +59,10 @@ Record = Dict[str, Any]
 
 @dataclass(frozen=True)
 class Request:
-    """A job that may start; ``earlier`` is the job.json that it goes on from, {} for a new one."""
+    """A job that may start; ``earlier`` is the job.json that it goes on from, {} for a new one.
+
+    ``code`` is what goes with the job as the user's own: the files and folders of a source, or of a program.
+    """
 
     store: Store
     hyperparameters: Dict[str, str]
@@ -66,6 +70,7 @@ class Request:
     name: Optional[str]
     work: Optional[Path]
     earlier: Record
+    code: Sequence[Path]
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,10 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     name.add_argument("--job", metavar="NAME", help="default: the experiment and the time (UTC)")
     name.add_argument("--resume", metavar="NAME", help="go on with a stopped or failed job from its last checkpoint")
     parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX] or a directory; default: runs")
+    code = parser.add_mutually_exclusive_group()
+    code.add_argument("--source", metavar="DIR", help="envs.py and experiments.py of your own, and what they import")
+    code.add_argument("--program", metavar="FILE", help="a program of your own, in place of the job built in")
+    parser.add_argument("--dependency", metavar="DIR", action="append", default=[], help="a package for --program")
     parser.add_argument("--work", metavar="DIR", help="what plays /opt/ml; default: a new one, removed at the end")
     return parser.parse_intermixed_args(argv)
 
@@ -125,22 +134,51 @@ def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request
     name = options.resume or options.job or environ.get("JOB") or None
     if name:
         sagemaker.check_job_name(name)
-    asked, machine = _asked(options, environ), detect()
+    code = _code(options)
+    experiments = source.known_experiments(Path(options.source)) if options.source else EXPERIMENTS
+    asked = _asked(options, environ)
     if not options.resume:
-        hyperparameters.parse(asked, machine)  # a typo is refused before a store is touched
+        _settings(asked, experiments)  # a typo is refused before a store is touched
     store = open_store(options.store or environ.get("STORE") or "runs", environ)
     earlier = _resumable(store, options.resume) if options.resume else {}
     before = earlier.get("HyperParameters", {})
-    if before and asked.get("experiment", before["experiment"]) != before["experiment"]:
+    if before and asked.get("experiment", before.get("experiment")) != before.get("experiment"):
         raise UserError(f"--resume {name}: goes on with its own experiment, {before['experiment']}")
     raw = {**before, **asked}
-    settings = hyperparameters.parse(raw, machine).settings
-    given = options.work or environ.get("SAGEMAKER_BASE_DIR")
-    work = Path(given).absolute() if given else None
-    base = work or (_base_in(store, name) if name else None)
+    # a job that goes on with the source that it was made with is checked once that is here
+    settings = _settings(raw, experiments if code or not _source_kept(store, name, earlier) else None)
+    work = options.work or environ.get("SAGEMAKER_BASE_DIR")
+    base = Path(work).absolute() if work else None
     if base:
-        _check_base(Paths(base))
-    return Request(store, {**raw, "experiment": settings.experiment}, settings, name, work, earlier)
+        _check_work(Paths(base))
+    if not hyperparameters.is_program(raw):
+        raw["experiment"] = settings.experiment
+    return Request(store, raw, settings, name, base, earlier, code)
+
+
+def _code(options: argparse.Namespace) -> Sequence[Path]:
+    """What the user gives to go with the job; raises UserError."""
+    if options.dependency and not options.program:
+        raise UserError(f"--dependency {options.dependency[0]}: goes with --program")
+    if options.source:
+        return source.contents(Path(options.source))
+    given = [Path(path) for path in [options.program, *options.dependency] if path]
+    for path in given:
+        if not path.exists():
+            raise UserError(f"{path}: there is no such file or directory")
+    return given
+
+
+def _settings(raw: Mapping[str, str], experiments: Optional[Mapping[str, Experiment]]) -> Settings:
+    """Checks the hyperparameters where that can be done here: a program's are its own business."""
+    if hyperparameters.is_program(raw) or experiments is None:
+        experiment = Path(raw.get("sagemaker_program", raw.get("experiment", "job"))).stem
+        return Settings(experiment=experiment, max_run=int(raw.get("max_run", Settings.max_run)))
+    return hyperparameters.parse(raw, detect(), experiments).settings
+
+
+def _source_kept(store: Store, name: Optional[str], earlier: Record) -> bool:
+    return bool(earlier) and bool(store.list(f"{name}/source"))
 
 
 def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str, str]:
@@ -149,6 +187,9 @@ def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str,
     bare = next((index for index, word in enumerate(words) if "=" not in word), None)
     if bare is not None:
         words[bare] = f"experiment={words[bare]}"
+    if options.program:
+        given = dict(word.partition("=")[::2] for word in options.words)
+        return {**given, "sagemaker_program": Path(options.program).name}
     asked = _from_text(environ.get("HYPERPARAMETERS", "").strip())
     if environ.get("EXPERIMENT") and not options.resume:
         asked["experiment"] = environ["EXPERIMENT"]
@@ -332,7 +373,11 @@ def _check_base(paths: Paths) -> None:
 
 def _contract_directories(paths: Paths) -> Sequence[Path]:
     """What a job fills. Channels and code may have been mounted and are left alone."""
-    return paths.config, paths.model, paths.output, paths.checkpoints
+    return paths.config, paths.model, paths.output, paths.checkpoints, _source_directory(paths)
+
+
+def _source_directory(paths: Paths) -> Path:
+    return paths.base / "source"
 
 
 def _clear(paths: Paths) -> None:
@@ -349,7 +394,8 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     in_compose = socket.gethostname() == "algo-1"
     host = "algo-1" if in_compose else "localhost"  # a name that does not resolve holds sagemaker-training up
     config = DirectoryStore(paths.config)
-    config.write("hyperparameters.json", _json({**request.hyperparameters, "sagemaker_s3_output": request.store.url}))
+    staged = {"sagemaker_s3_output": request.store.url, **_stage_code(request, name, paths)}
+    config.write("hyperparameters.json", _json({**request.hyperparameters, **staged}))
     config.write("inputdataconfig.json", _json({}))
     config.write(
         "resourceconfig.json",
@@ -360,6 +406,23 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     if request.earlier:
         restore(request.store, f"{name}/checkpoints", paths.checkpoints)
     return paths
+
+
+def _stage_code(request: Request, name: str, paths: Paths) -> Dict[str, str]:
+    """Keeps the user's code with the job, and unpacks it for the container; returns the hyperparameter that says where."""
+    key, directory = f"{name}/source/sourcedir.tar.gz", _source_directory(paths)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "sourcedir.tar.gz"
+        if request.code:
+            source.pack(request.code, archive)
+            request.store.upload(archive, key)
+        elif request.earlier:
+            with suppress(FileNotFoundError):
+                request.store.download(key, archive)
+        if not archive.exists():
+            return {}
+        source.unpack(archive, directory)
+    return {"sagemaker_submit_directory": str(directory)}
 
 
 def _start(command: Sequence[str], paths: Paths, name: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -530,6 +593,8 @@ def _finish(request: Request, record: Record, base: Path, end: End, troubles: Li
         (base / NOT_UPLOADED).write_text(lost + "\n")
     elif request.work:
         _clear(Paths(base))
+        if hyperparameters.is_program(request.hyperparameters):  # where sagemaker-training has put it
+            shutil.rmtree(Paths(base).code, ignore_errors=True)
     else:
         shutil.rmtree(base, ignore_errors=True)
         if base.parent.name == WORK:
@@ -553,7 +618,7 @@ def _closing_words(request: Request, record: Record, end: End, kept: Optional[Pa
     if end.status == "Completed":
         again = f"{request.settings.experiment} seed={(request.settings.seed or 0) + 1}"
         yield f"  next   scripts/train {again}    the same with another seed"
-    else:
+    if end.status != "Completed":
         yield f"  next   scripts/train --resume {name}    go on from the last checkpoint"
 
 

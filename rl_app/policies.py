@@ -126,9 +126,7 @@ class Policy:
         """
         if not self._leaves[0].path:
             return self._leaves[0].write(observations)
-        return np.concatenate(
-            [leaf.write([leaf.pick(each) for each in observations]) for leaf in self._leaves], axis=1
-        )
+        return np.concatenate([leaf.write([leaf.pick(each) for each in observations]) for leaf in self._leaves], axis=1)
 
     def act(
         self,
@@ -203,7 +201,8 @@ class Policy:
         """One action a row, each as ``env.step`` takes it: bounded, and a tuple for Tuple spaces."""
         bounded = self.bounded(outputs)
         columns = [bounded[f"actions_{i}"] for i in range(len(self._parts))]
-        return list(zip(*columns)) if self.action_space["type"] == "Tuple" else columns[0]
+        actions: Sequence[Any] = list(zip(*columns)) if self.action_space["type"] == "Tuple" else columns[0]
+        return actions
 
     def _feeds(self, flat: Array, state: Sequence[Array], previous: Mapping[str, Array]) -> Dict[str, Array]:
         if self._mean is not None:
@@ -281,7 +280,7 @@ def _onnx_network(file: Path) -> Network:
     integers = [output.name for output in session.get_outputs() if output.type == "tensor(int64)"]
 
     def run(feeds: Mapping[str, Array]) -> Outputs:
-        outputs = dict(zip(names, session.run(None, feeds)))
+        outputs = dict(zip(names, session.run(names, feeds)))
         for name in integers:  # C's long long, whose scalars are no np.int64
             outputs[name] = outputs[name].view(np.int64)
         return outputs

@@ -32,6 +32,7 @@ from rl_app.report import Live, Outcome
 # end, lines for the trainer to say, and the sign that there will be no videos.
 WAITING, TAKEN, DEADLINE, SAID, NO_VIDEOS = "waiting", "taken", "deadline", "said", "no-videos"
 
+HERE = str(Path(__file__).parents[1])
 LOWEST_PRIORITY = 19
 POLL_S = 0.5
 # Each episode starts alike, so that videos compare; training's environments have other seeds.
@@ -73,7 +74,7 @@ class Recorder:
             stdin=subprocess.PIPE,
             env={
                 **os.environ,
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "PYTHONPATH": os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH")])),
                 "CUDA_VISIBLE_DEVICES": "",
                 "SDL_VIDEODRIVER": "dummy",
                 "SDL_AUDIODRIVER": "dummy",
@@ -119,7 +120,6 @@ class Recorder:
 
         Where a policy waits for its video, the one offered last gets it, for which there are ``deadline_s``.
         """
-        ended = time.time()
         self._look_after()
         if not self._gave_up and (any((self._spool / WAITING).iterdir()) or (self._spool / TAKEN).exists()):
             self._last_video(deadline_s)
@@ -129,7 +129,7 @@ class Recorder:
         for cut_short in (self._output / report.VIDEOS).glob(".tmp-*"):
             cut_short.unlink()
         try:
-            report.write(self._output, outcome._replace(ended=ended))
+            report.write(self._output, outcome._replace(ended=time.time()))
         except OSError as error:
             self._say(f"the report is not written: {error}")
         shutil.rmtree(self._spool, ignore_errors=True)

@@ -405,8 +405,8 @@ def time_spent(started: float, rows: Sequence[Row], ended: Optional[float]) -> D
 
 
 def _timed(rows: Iterable[Row], timers: Sequence[str]) -> float:
-    known = [(row, timer) for row in rows for timer in timers if row.get(timer) is not None]
-    return math.fsum(row[timer] * row["optimizer_steps_this_iter"] / 1000 for row, timer in known)
+    steps = [(row, row["optimizer_steps_this_iter"]) for row in rows if row.get("optimizer_steps_this_iter")]
+    return math.fsum(row[timer] * n / 1000 for row, n in steps for timer in timers if row.get(timer) is not None)
 
 
 def _time(started: float, rows: Sequence[Row], outcome: Outcome) -> List[Section]:
@@ -445,11 +445,17 @@ def _settings_table(known: Mapping[str, Any]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    def cells(kind: str, texts: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{kind}>{escape(text)}</{kind}>" for text in texts) + "</tr>"
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    body = "".join(
+        f"<tr><td>{_breakable(name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        for name, *cells in rows
+    )
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
-    body = "".join(cells("td", row) for row in rows)
-    return f"<table><thead>{cells('th', head)}</thead><tbody>{body}</tbody></table>"
+
+def _breakable(name: str) -> str:
+    """The name of a setting as HTML; on a phone it is broken between its words."""
+    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
 def _definitions(values: Mapping[str, Any]) -> str:

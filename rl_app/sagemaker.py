@@ -14,6 +14,8 @@ from rl_app.errors import UserError
 
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
+SOURCE_FILES = ("envs.py", "experiments.py")
+"""What a user's code may be besides a program: environments and experiments for the job built into the image."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,15 @@ def read_config(paths: Paths, environ: Mapping[str, str] = os.environ) -> Contra
         channels=_channels(paths.config / "inputdataconfig.json", paths.data),
         hosts=hosts,
         current_host=current_host,
-        program=hyperparameters.get("sagemaker_program") or environ.get("SAGEMAKER_PROGRAM"),
+        program=program_of(hyperparameters) or environ.get("SAGEMAKER_PROGRAM"),
         job_name=environ.get("TRAINING_JOB_NAME"),
     )
+
+
+def program_of(hyperparameters: Mapping[str, str]) -> Optional[str]:
+    """The user's own program; None where the job built into the image runs, be it with environments of the user's."""
+    program = hyperparameters.get("sagemaker_program")
+    return None if program in SOURCE_FILES else program
 
 
 def _hyperparameters(file: Path) -> Dict[str, str]:
@@ -151,6 +159,28 @@ def _object(file: Path) -> Dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{file}, line 1, column 1: expected a JSON object, not {type(value).__name__}")
     return value
+
+
+def make_output_directories(paths: Paths) -> None:
+    """Makes the directories that a job writes to; some of them SageMaker mounts only where they are asked for.
+
+    Raises:
+        UserError: one of them cannot be made or written to.
+    """
+    for directory in (paths.model, paths.output_data, paths.intermediate, paths.checkpoints):
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{directory} cannot be made: {error.strerror}") from error
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise UserError(f"{directory} is not writable: a job leaves its files there")
+
+
+def complete_config(paths: Paths) -> None:
+    """Writes an empty ``inputdataconfig.json`` where there is none: sagemaker-training fails without it."""
+    file = paths.config / "inputdataconfig.json"
+    if not file.exists():
+        file.write_text("{}")
 
 
 def write_failure(paths: Paths, reason: str) -> None:

@@ -111,7 +111,7 @@ async def run(policy: Policy, chosen: Settings) -> int:
 
     def observe(exchange: Exchange) -> None:
         request = exchange.request
-        metrics.add(request.path if request and request.path in app.routes else "other", exchange)
+        metrics.add(request.path if request and request.path in app.paths else "other", exchange)
         log.add(exchange)
 
     server = Server(app, observe, limits(chosen))

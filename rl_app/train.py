@@ -8,11 +8,13 @@ import shutil
 import sys
 import traceback
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, TextIO
 
-from rl_app import checkpoints, hyperparameters, sagemaker
+from rl_app import checkpoints, hyperparameters, sagemaker, source
 from rl_app.console import Display, capture
+from rl_app.envs import ENVS
 from rl_app.errors import JobError, UserError
 from rl_app.hyperparameters import Job
 from rl_app.machine import Machine, detect
@@ -21,7 +23,38 @@ from rl_app.sagemaker import Contract, Paths
 from rl_app.stopping import IterationDropped, StopRequest
 from rl_app.store import Mirror, open_store
 
+if TYPE_CHECKING:
+    from rl_app.envs.creation import Creator
+
 UPLOAD_DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job that has passed every check. ``trial`` is None where a program of the user's own runs."""
+
+    contract: Contract
+    paths: Paths
+    terminal: TextIO
+    trial: Optional[Trial]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the job built into the image trains: the checked job, and the registry of its environments."""
+
+    job: Job
+    envs: Mapping[str, Callable[..., Any]]
+
+    @property
+    def creator(self) -> Creator:
+        from rl_app.envs.creation import creator
+
+        return creator(self.job.trial["env"], self.job.settings.seed, self.envs)
+
+
+PREPARED: List[Prepared] = []
+"""The job that :func:`main` finds, which sagemaker-training calls without arguments."""
 
 
 def command() -> int:
@@ -31,27 +64,63 @@ def command() -> int:
         The exit status: 2 for what the user can fix; the toolkit's own where it took over.
     """
     paths = sagemaker.paths()
+    terminal: TextIO = sys.stderr
     try:
         contract = sagemaker.read_config(paths)
-        if contract.program is None:
-            hyperparameters.parse(contract.hyperparameters, detect())
+        # With the intermediate directory there, sagemaker-training leaves its upload to us: its own misses renamed files.
+        sagemaker.make_output_directories(paths)
+        sagemaker.complete_config(paths)
+        terminal = sys.stdout if contract.program else capture(paths.intermediate / "train.log")
+        PREPARED.append(Prepared(contract, paths, terminal, prepare(contract, paths)))
+        status = hand_over()
+        if status != 0 and not contract.program:
+            print(f"failed: {paths.failure.read_text().strip().splitlines()[-1]}", file=terminal, flush=True)
+        return status
     except UserError as error:
         sagemaker.write_failure(paths, str(error))
-        print(error, file=sys.stderr)
+        print(error, file=terminal, flush=True)
         return error.errno
-    # With the directory there, sagemaker-training leaves its upload to us: its own misses renamed files.
-    paths.intermediate.mkdir(parents=True, exist_ok=True)
+    finally:
+        sagemaker.give_to_owner(paths)
+
+
+def prepare(contract: Contract, paths: Paths) -> Optional[Trial]:
+    """Checks, before anything is started, what can be: hyperparameters, the user's code, the environment.
+
+    Raises:
+        UserError: what the user can fix.
+    """
+    own = source.prepare(contract, paths, download)
+    if contract.program:
+        return None
+    job = hyperparameters.parse(contract.hyperparameters, detect(), own.experiments)
+    trial = Trial(job, {**ENVS, **own.envs})
+    from rl_app.envs.creation import try_out
+
+    try_out(trial.creator, job.trial["env"], job.trial["config"].get("env_config", {}), job.settings.seed)
+    return trial
+
+
+def download(url: str, file: Path) -> None:
+    """Downloads one object of S3; raises UserError where there is none."""
+    folder, _, name = url.rpartition("/")
+    try:
+        open_store(folder).download(name, file)
+    except FileNotFoundError:
+        raise UserError(f"{url}: there is no such file") from None
+
+
+def hand_over() -> int:
+    """Runs sagemaker-training, which calls :func:`main`; returns its exit status."""
     os.environ["SAGEMAKER_TRAINING_MODULE"] = f"{__name__}:main"
     # At INFO it logs the whole environment and all hyperparameters, with whatever secret is among them.
     logging.getLogger("sagemaker-training-toolkit").setLevel(logging.WARNING)
-    from sagemaker_training.cli.train import main as hand_over
+    from sagemaker_training.cli.train import main as toolkit
 
     try:
-        hand_over()
+        toolkit()
     except SystemExit as exit_:
         return int(exit_.code or 0)
-    finally:
-        sagemaker.give_to_owner(paths)
     return 0
 
 
@@ -61,26 +130,23 @@ def main() -> None:
     The toolkit takes an exception's ``errno`` for the exit status and turns any SystemExit into success, so
     every way out that is no success is an exception, and the reason is in ``output/failure`` before it is raised.
     """
-    paths = sagemaker.paths()
-    contract = sagemaker.read_config(paths)
-    terminal = sys.stdout if contract.program else capture(paths.intermediate / "train.log")
-    with uploaded(contract, paths, terminal):
+    (prepared,) = PREPARED
+    paths, terminal = prepared.paths, prepared.terminal
+    with uploaded(prepared.contract, paths, terminal):
+        if prepared.trial is None:
+            run_program()  # of whose failure the toolkit writes the reason
+            return
         try:
-            if contract.program:
-                run_program()
-            else:
-                run_job(hyperparameters.parse(contract.hyperparameters, detect()), paths, terminal)
+            run_trial(prepared.trial, paths, terminal)
         except BaseException as error:
             reason = reason_of(error)
             sagemaker.write_failure(paths, reason)
             traceback.print_exc()
-            print(f"failed: {reason}", file=terminal, flush=True)
             if isinstance(error, Exception):
                 raise
             raise RuntimeError(reason) from error
         finally:
-            if not contract.program:
-                shutil.copytree(paths.intermediate, paths.output_data, dirs_exist_ok=True)
+            shutil.copytree(paths.intermediate, paths.output_data, dirs_exist_ok=True)
 
 
 def reason_of(error: BaseException) -> str:
@@ -133,13 +199,12 @@ def run_program() -> None:
         entry_point.run(env.module_dir, env.user_entry_point, env.to_cmd_args(), env.to_env_vars())
 
 
-def run_job(job: Job, paths: Paths, terminal: TextIO) -> None:
-    """Trains the job until it is solved, capped or stopped; leaves checkpoints, the model and the output."""
-    machine = detect()
-    stop_at = job.trial["stop"]
-    with StopRequest() as stop, Display(terminal, stop_at) as display:
+def run_trial(trial: Trial, paths: Paths, terminal: TextIO) -> None:
+    """Trains until it is solved, capped or stopped; leaves checkpoints, the model and the output."""
+    machine, job = detect(), trial.job
+    with StopRequest() as stop, Display(terminal, job.trial["stop"]) as display:
         display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({machine.cpus} CPUs)")
-        with ray_trainer(job, machine, paths) as trainer:
+        with ray_trainer(trial, machine, paths) as trainer:
             history = History([paths.intermediate, paths.checkpoints])
             resume(trainer, paths, history, display)
             train(trainer, job.trial, paths, history, stop, display)
@@ -147,29 +212,28 @@ def run_job(job: Job, paths: Paths, terminal: TextIO) -> None:
 
 
 @contextmanager
-def ray_trainer(job: Job, machine: Machine, paths: Paths) -> Iterator[Any]:
-    """An RLlib trainer for the job, in a Ray of its own."""
+def ray_trainer(trial: Trial, machine: Machine, paths: Paths) -> Iterator[Any]:
+    """An RLlib trainer for the trial, in a Ray of its own."""
     from rl_app import cluster
 
     with cluster.running(machine):
-        trainer = build_trainer(job, paths.intermediate)
+        trainer = build_trainer(trial, paths.intermediate)
         try:
             yield trainer
         finally:
             trainer.stop()
 
 
-def build_trainer(job: Job, directory: Path) -> Any:
+def build_trainer(trial: Trial, directory: Path) -> Any:
     """Builds the trainer; what Tune's trial folder has (params.json, result.json, …) goes to ``directory``."""
     from ray.rllib.agents.registry import get_agent_class
     from ray.tune.registry import register_env
 
-    from rl_app.envs.creation import creator
     from rl_app.models import with_lstm
     from rl_app.trial import TrialLogger
 
-    env = job.trial["env"]
-    register_env(env, creator(env, job.settings.seed))
+    job, env = trial.job, trial.job.trial["env"]
+    register_env(env, trial.creator)
     return get_agent_class(job.trial["run"])(
         config=with_lstm({**job.trial["config"], "env": env, "seed": job.settings.seed}),
         env=env,

@@ -50,6 +50,8 @@ def run_service(service: str, words: Sequence[str], root: Path = ROOT) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     container = f"rllib-{service}-{secrets.token_hex(4)}"
     command = ["docker", "compose", "run", "--rm", "--build", "--name", container]
+    for path in mounts:
+        command += ["--volume", f"{Path(path).resolve()}:{mounted(path)}:ro"]
     command += [service, *words] if terminal else ["-T", service, *words]
     # Without a terminal, compose gets a session of its own, so that Ctrl-C reaches this process alone.
     process = subprocess.Popen(

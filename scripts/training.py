@@ -7,8 +7,9 @@ import os
 import sys
 from typing import List, NoReturn, Optional, Sequence
 
-from rl_app import hyperparameters, sagemaker
+from rl_app import hyperparameters, sagemaker, source
 from rl_app.errors import UserError
+from rl_app.experiments import EXPERIMENTS
 from scripts import engine, environments
 
 EXAMPLES = """
@@ -19,6 +20,8 @@ examples:
   scripts/train --job first --engine process           without Docker; everything is left in runs/first
   scripts/train --resume first max_run=600             go on from its newest checkpoint
   scripts/train --store s3://bucket/prefix             leave everything in another store
+  scripts/train corridor --source examples/corridor    an environment and an experiment of your own
+  scripts/train --program examples/program/random_search.py tries=50     a program of your own, in the same image
 
 KEY is a hyperparameter's name, with or without `rl.training.` before it; VALUE is JSON or text.
 Without --store the job is kept in runs/ (process), or in the MinIO that docker-compose.yml starts (docker).
@@ -65,6 +68,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="default: docker where an engine answers, else process",
     )
     parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], or a directory (process only)")
+    code = parser.add_mutually_exclusive_group()
+    code.add_argument("--source", metavar="DIR", help="envs.py and experiments.py of your own, and what they import")
+    code.add_argument("--program", metavar="FILE", help="a program of your own, in place of the job built in")
+    parser.add_argument("--dependency", metavar="DIR", action="append", default=[], help="a package for --program")
     return parser.parse_intermixed_args(list(arguments))
 
 
@@ -73,14 +80,25 @@ def check(options: argparse.Namespace) -> None:
     name = options.resume or options.job
     if name:
         sagemaker.check_job_name(name)
+    for path in own_code(options):
+        if not os.path.exists(path):
+            raise UserError(f"{path}: there is no such file or directory")
+    if options.program:
+        return
+    known = source.known_experiments(Path(options.source).resolve()) if options.source else EXPERIMENTS
     asked = hyperparameters.assignments([word for word in options.words if "=" in word])
     experiments = [word for word in options.words if "=" not in word] or [os.environ.get("EXPERIMENT", "")]
     if len(experiments) > 1:
         raise UserError(f"{' and '.join(experiments)}: a job has one experiment, and settings are KEY=VALUE")
     # What an earlier job or the environment adds is known to the job alone, which checks the whole.
-    if not options.resume and not os.environ.get("HYPERPARAMETERS"):
+    if known is not None and not options.resume and not os.environ.get("HYPERPARAMETERS"):
         experiment = {"experiment": experiments[0]} if experiments[0] else {}
-        hyperparameters.parse({**experiment, **asked}, machine=None)
+        hyperparameters.parse({**experiment, **asked}, machine=None, experiments=known)
+
+
+def own_code(options: argparse.Namespace) -> List[str]:
+    """The files and directories of the user's own that go with the job."""
+    return [path for path in (options.source, options.program, *options.dependency) if path]
 
 
 def choose(wanted: Optional[str], store: Optional[str]) -> str:
@@ -103,6 +121,9 @@ def job_words(options: argparse.Namespace) -> List[str]:
     words = [*options.words]
     for flag, value in (("--job", options.job), ("--resume", options.resume), ("--store", store)):
         words += [flag, value] if value else []
+    dependencies = [("--dependency", path) for path in options.dependency]
+    for flag, path in (("--source", options.source), ("--program", options.program), *dependencies):
+        words += [flag, engine.mounted(path) if kind == "docker" else os.path.abspath(path)] if path else []
     return words
 
 

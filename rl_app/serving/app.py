@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Callable, Dict, Mapping
+from typing import Callable, Dict, Mapping, Tuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from rl_app.policies import Policy
 from rl_app.serving.batching import Batcher, Result, answer
 from rl_app.serving.codecs import CODECS, Answer, Query, Reader, accepted, content_type
 from rl_app.serving.http import Reply, Request, Response, refusal
-from rl_app.serving.schema import BadRequest
+from rl_app.serving.schema import RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ LONGEST_SENTENCE = 500
 
 
 class App:
-    """Answers requests; ``routes`` maps a path and then a method to the function that does."""
+    """Answers requests; ``routes`` maps a method and a path to the function that does."""
 
     def __init__(
         self, policy: Policy, batcher: Batcher, metrics: Callable[[], bytes], pages: Mapping[str, Response]
@@ -30,30 +30,31 @@ class App:
         """``metrics`` gives Prometheus' text; ``pages`` are answers that never change, by path."""
         self._policy, self._batcher, self._metrics = policy, batcher, metrics
         self._reader = Reader(policy)
-        self.routes: Dict[str, Dict[str, Route]] = {
-            "/ping": {"GET": self._ping},
-            "/invocations": {"POST": self._invoke},
-            "/metrics": {"GET": self._show_metrics},
-            **{path: {"GET": partial(_show, page)} for path, page in pages.items()},
+        shown: Dict[str, Route] = {
+            "/ping": self._ping,
+            "/metrics": self._show_metrics,
+            **{path: partial(_show, page) for path, page in pages.items()},
         }
+        self.routes: Dict[Tuple[str, str], Route] = {
+            ("POST", "/invocations"): self._invoke,
+            **{(method, path): route for path, route in shown.items() for method in ("GET", "HEAD")},
+        }
+        self.paths = {path for _, path in self.routes}
 
     def __call__(self, request: Request, reply: Reply) -> None:
         """Replies to one request, now or in a later turn of the event loop."""
         try:
-            self._route(request)(request, reply)
+            route = self.routes.get((request.method, request.path)) or self._lost
+            route(request, reply)
         except Exception as error:
             reply(refused(error))
 
-    def _route(self, request: Request) -> Route:
-        methods = self.routes.get(request.path)
-        if methods is None:
-            raise BadRequest(f"{request.path}: no such path; there are {', '.join(self.routes)}", status=404)
-        route = methods.get("GET" if request.method == "HEAD" else request.method)
-        if route is None:
-            allowed = ", ".join(method for known in methods for method in (known, *(("HEAD",) * (known == "GET"))))
-            sentence = f"{request.path} takes {allowed}, not {request.method}"
-            raise BadRequest(sentence, status=405, headers=(("allow", allowed),))
-        return route
+    def _lost(self, request: Request, _: Reply) -> None:
+        allowed = ", ".join(method for method, path in self.routes if path == request.path)
+        if not allowed:
+            raise RequestError(f"{request.path}: no such path; there are {', '.join(sorted(self.paths))}", status=404)
+        sentence = f"{request.path} takes {allowed}, not {request.method}"
+        raise RequestError(sentence, status=405, headers=(("allow", allowed),))
 
     def _ping(self, _: Request, reply: Reply) -> None:
         check(self._policy)
@@ -64,11 +65,10 @@ class App:
 
     def _invoke(self, request: Request, reply: Reply) -> None:
         headers = request.headers
-        encoding = headers.get(b"content-encoding", b"identity").lower()
-        if encoding != b"identity":
-            raise BadRequest(f"Content-Encoding {encoding.decode('latin-1')}: expected is none", status=415)
+        if b"content-encoding" in headers:
+            raise RequestError("Content-Encoding: a body as it is, without one, is expected", status=415)
         own = content_type(headers.get(b"content-type", b""))
-        wanted = accepted(headers.get(b"accept", b""), own)
+        wanted = accepted(headers[b"accept"], own) if b"accept" in headers else own
         query = CODECS[own].read(request.body, self._reader)
         self._batcher.submit(query, partial(_finish, query, wanted, reply))
 
@@ -86,7 +86,7 @@ def check(policy: Policy) -> None:
 
 def refused(error: Exception) -> Response:
     """The answer to a request that failed: the client's fault says which, ours is logged and not shown."""
-    if isinstance(error, BadRequest):
+    if isinstance(error, RequestError):
         return refusal(error.status, str(error)[:LONGEST_SENTENCE], error.headers)
     logger.error("a request failed", exc_info=error)
     return refusal(500, "the server failed; its log says why")
@@ -101,9 +101,8 @@ def _finish(query: Query, wanted: str, reply: Reply, result: Result) -> None:
         reply(refused(result))
         return
     try:
-        response = Response(
-            200, CODECS[wanted].write(Answer(result, query)), wanted, observations=len(query.observations)
-        )
+        body = CODECS[wanted].write(Answer(result, query))
+        response = Response(200, body, wanted, observations=len(query.observations))
     except Exception as error:
         response = refused(error)
     reply(response)

@@ -12,7 +12,7 @@ import numpy as np
 from rl_app.errors import UserError
 from rl_app.policies import Outputs, Policy
 from rl_app.serving.codecs import Query
-from rl_app.serving.schema import BadRequest
+from rl_app.serving.schema import RequestError
 
 Array = Any
 Result = Union[Outputs, Exception]
@@ -64,7 +64,7 @@ def answer(policy: Policy, queries: Sequence[Query]) -> List[Result]:
         return [error] * len(queries)
     if len(queries) > 1:
         return [answer(policy, [query])[0] for query in queries]
-    return [BadRequest("observations: finite numbers within the range of a 32-bit float are expected")]
+    return [RequestError("observations: finite numbers within the range of a 32-bit float are expected")]
 
 
 def _finite(observations: Array) -> bool:
@@ -84,25 +84,28 @@ def _run(policy: Policy, observations: Array, queries: Sequence[Query]) -> List[
     outputs = policy.act(observations, _states(policy, queries), previous=_previous(policy, queries))
     overflown = _has_nan(outputs["action_dist_inputs"])
     bounded = policy.bounded(outputs)
-    results: List[Result] = []
+    if len(queries) == 1:
+        return [_result(policy, queries[0], outputs, bounded, overflown)]
+    results = []
     start = 0
     for query in queries:
         stop = start + len(query.observations)
-        if overflown and _has_nan(outputs["action_dist_inputs"][start:stop]):
-            results.append(BadRequest("observations: so large that the network's answer is no number"))
-        elif query.deterministic:
-            results.append({name: column[start:stop] for name, column in bounded.items()})
-        else:
-            results.append(_sampled(policy, query, {name: column[start:stop] for name, column in outputs.items()}))
+        part = {name: column[start:stop] for name, column in (bounded if query.deterministic else outputs).items()}
+        results.append(_result(policy, query, part, part, overflown and _has_nan(part["action_dist_inputs"])))
         start = stop
     return results
 
 
-def _sampled(policy: Policy, query: Query, outputs: Outputs) -> Result:
+def _result(policy: Policy, query: Query, outputs: Outputs, bounded: Outputs, overflown: bool) -> Result:
+    """The result of one query from its outputs; ``bounded`` is needed of them where it is deterministic."""
+    if overflown:
+        return RequestError("observations: so large that the network's answer is no number")
+    if query.deterministic:
+        return bounded
     try:
         return policy.bounded(policy.sample(outputs, np.random.default_rng(query.seed)))
     except UserError as error:
-        return BadRequest(f"deterministic: {error}")
+        return RequestError(f"deterministic: {error}")
 
 
 def _states(policy: Policy, queries: Sequence[Query]) -> List[Array]:

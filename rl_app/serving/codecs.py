@@ -17,7 +17,7 @@ import orjson
 from typing_extensions import Annotated, Literal
 
 from rl_app.policies import Outputs, Policy
-from rl_app.serving.schema import BadRequest, Column, complaint, words
+from rl_app.serving.schema import Column, RequestError, complaint, words
 
 Array = Any
 
@@ -80,13 +80,14 @@ class Reader:
         """The query of named pieces of JSON, which lie in ``where``.
 
         Raises:
-            BadRequest: one is unknown or not what the policy takes, or they are not of one batch.
+            RequestError: one is unknown or not what the policy takes, or they are not of one batch.
         """
         for name in fields:
             if name not in self.named:
-                raise BadRequest(f"{where}{name}: no such field; there are {', '.join(self.named)}")
+                known = self.named if where else (*self.named, "inputs", "instances", *OPTIONS)
+                raise RequestError(f"{where}{name}: no such field; there are {', '.join(known)}")
         if "observations" not in fields:
-            raise BadRequest(f"{where}observations: missing")
+            raise RequestError(f"{where}observations: missing")
         values, batched = self._observations.read(fields["observations"], f"{where}observations")
         if len(fields) == 1:
             return Query(values, batched, **options)
@@ -97,11 +98,11 @@ class Reader:
             others[name], in_list = column.read(fields[name], f"{where}{name}")
             if in_list != batched or len(others[name]) != len(values):
                 expected = f"a list of {len(values)}" if batched else "one, in no list"
-                raise BadRequest(f"{where}{name}: {expected} is expected, as of observations")
+                raise RequestError(f"{where}{name}: {expected} is expected, as of observations")
         states = [f"state_in_{i}" for i in range(len(self.policy.state_sizes))]
         given = [name for name in states if name in others]
         if given and given != states:
-            raise BadRequest(f"{where}{given[0]}: {' and '.join(states)} are expected together")
+            raise RequestError(f"{where}{given[0]}: {' and '.join(states)} are expected together")
         previous = {name: others[name] for name in SIGNATURE if name in others}
         return Query(values, batched, state=[others[name] for name in given], previous=previous, **options)
 
@@ -109,23 +110,23 @@ class Reader:
         """The query of an array of numbers: a row an observation, as the space has it or flat.
 
         Raises:
-            BadRequest: the array has another shape.
+            RequestError: the array has another shape.
         """
         size = self.policy.observation_size
         own = tuple(self.space["shape"]) if self.space["type"] == "Box" else (size,)
         if self.space["type"] == "Discrete" and rows.ndim in (1, 2) and rows.size == len(rows) > 0:
             states = rows.reshape(-1)
             if not np.isin(states, np.arange(size)).all():
-                raise BadRequest(f"{what}: {words(self.space)} is expected in each row")
+                raise RequestError(f"{what}: {words(self.space)} is expected in each row")
             return Query(self.policy.flatten(states.astype(np.int64)), batched=True)
         batched = rows.ndim > 0 and rows.shape[1:] in (own, (size,))
         if rows.size == 0 or not (batched or rows.shape == own):
-            raise BadRequest(f"{what}: rows of {size} numbers are expected, not the shape {list(rows.shape)}")
+            raise RequestError(f"{what}: rows of {size} numbers are expected, not the shape {list(rows.shape)}")
         return Query(rows.reshape(-1, size).astype(self.policy.dtype), batched)
 
     def is_observation(self, fields: Mapping[str, Any]) -> bool:
         """Whether an object is an observation of a Dict space, and no object that has one."""
-        return self.space["type"] == "Dict" and fields.keys() == self.space["spaces"].keys()
+        return self.space["type"] == "Dict" and set(fields) == set(self.space["spaces"])
 
 
 def _numbers(shape: Sequence[int]) -> Column:
@@ -149,7 +150,7 @@ def read_json(body: bytes, reader: Reader) -> Query:
     ``{"instances": [{"observations": …}, …]}``; ``inputs`` and ``instances`` may be the observations themselves.
 
     Raises:
-        BadRequest: anything else.
+        RequestError: anything else.
     """
     if not body.lstrip().startswith(b"{"):
         return reader.query({"observations": body})
@@ -161,7 +162,7 @@ def read_json(body: bytes, reader: Reader) -> Query:
         return reader.query(fields, **options)
     (container, *others) = sorted(fields, key=lambda name: name not in ("inputs", "instances"))
     if others:
-        raise BadRequest(f"{others[0]}: not expected beside {container}")
+        raise RequestError(f"{others[0]}: not expected beside {container}")
     if container == "inputs":
         return _read_inputs(fields["inputs"], reader, options)
     return _read_instances(fields["instances"], reader, options)
@@ -178,11 +179,11 @@ def read_jsonlines(body: bytes, reader: Reader) -> Query:
     """A line an instance: an observation, or an object that has one.
 
     Raises:
-        BadRequest: there is none, or a line is none.
+        RequestError: there is none, or a line is none.
     """
     lines = [line for line in body.splitlines() if line.strip()]
     if not lines:
-        raise BadRequest("the body: a line for each observation is expected")
+        raise RequestError("the body: a line for each observation is expected")
     return _read_instances(b"[" + b",".join(lines) + b"]", reader, {})
 
 
@@ -200,12 +201,12 @@ def _read_instances(raw: Any, reader: Reader, options: Mapping[str, Any]) -> Que
         if not reader.is_observation(rows[0]):
             for i, row in enumerate(rows):
                 if row.keys() != rows[0].keys():
-                    raise BadRequest(f"instances[{i}]: the fields are not those of the first")
+                    raise RequestError(f"instances[{i}]: the fields are not those of the first")
             fields = {name: b"[" + b",".join([bytes(row[name]) for row in rows]) + b"]" for name in rows[0]}
             return reader.query(fields, "instances: ", by_row=True, **options)
     query = reader.query({"observations": raw}, "instances: ", by_row=True, **options)
     if not query.batched:
-        raise BadRequest(f"instances: a list is expected, in which each is {words(reader.space)}")
+        raise RequestError(f"instances: a list is expected, in which each is {words(reader.space)}")
     return query
 
 
@@ -247,19 +248,19 @@ def read_csv(body: bytes, reader: Reader) -> Query:
     """A line an observation, flat, without a header.
 
     Raises:
-        BadRequest: a cell is no number, or a line has too few or too many.
+        RequestError: a cell is no number, or a line has too few or too many.
     """
     try:
         lines = [line.split(",") for line in body.decode("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise BadRequest(f"the body: no UTF-8 at byte {error.start}") from None
+        raise RequestError(f"the body: no UTF-8 at byte {error.start}") from None
     for i, line in enumerate(lines):
         if len(line) != len(lines[0]):
-            raise BadRequest(f"line {i + 1}: {len(lines[0])} numbers are expected, as in the first, not {len(line)}")
+            raise RequestError(f"line {i + 1}: {len(lines[0])} numbers are expected, as in the first, not {len(line)}")
     try:
         return reader.table(np.array(lines, np.float64), "the table")
     except ValueError:
-        raise BadRequest(_first_word(lines)) from None
+        raise RequestError(_first_word(lines)) from None
 
 
 def _first_word(lines: List[List[str]]) -> str:
@@ -285,20 +286,20 @@ def read_npy(body: bytes, reader: Reader) -> Query:
     The header is matched by a pattern and not evaluated, so that nothing but numbers can be in the file.
 
     Raises:
-        BadRequest: no such file, another dtype, or not as long as its header says.
+        RequestError: no such file, another dtype, or not as long as its header says.
     """
     version = body[len(NPY_MAGIC) : len(NPY_MAGIC) + 1]
     if not body.startswith(NPY_MAGIC) or version not in (b"\x01", b"\x02", b"\x03"):
-        raise BadRequest("the body: an array as numpy.save writes it is expected")
+        raise RequestError("the body: an array as numpy.save writes it is expected")
     start = len(NPY_MAGIC) + 2 + (2 if version == b"\x01" else 4)
     length = int.from_bytes(body[len(NPY_MAGIC) + 2 : start], "little")
     header = NPY_HEADER.fullmatch(body[start : start + min(length, LARGEST_NPY_HEADER)])
     if header is None:
-        raise BadRequest("the header: an array of floats or integers (of 1 to 8 bytes) is expected")
+        raise RequestError("the header: an array of floats or integers (of 1 to 8 bytes) is expected")
     dtype, shape = np.dtype(header[1].decode()), tuple(int(part) for part in header[3].split(b",") if part.strip())
     data = body[start + length :]
     if len(data) != dtype.itemsize * math.prod(shape):
-        raise BadRequest(f"the body: {dtype} of the shape {list(shape)} is expected, not {len(data)} bytes")
+        raise RequestError(f"the body: {dtype} of the shape {list(shape)} is expected, not {len(data)} bytes")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if header[2] == b"True" else "C")
     return reader.table(array, "the array")
 
@@ -321,7 +322,7 @@ def _actions(answer: Answer) -> List[Array]:
 
 
 class Codec(NamedTuple):
-    """How a content type is read and written. ``read`` raises BadRequest for what is not of the type."""
+    """How a content type is read and written. ``read`` raises RequestError for what is not of the type."""
 
     read: Callable[[bytes, Reader], Query]
     write: Callable[[Answer], bytes]
@@ -341,11 +342,11 @@ def content_type(header: bytes) -> str:
     """The content type of a request; its parameters, which change nothing here, are left out.
 
     Raises:
-        BadRequest: 415, for one that is not in the table.
+        RequestError: 415, for one that is not in the table.
     """
     name = header.decode("latin-1").partition(";")[0].strip().lower() or DEFAULT
     if name not in CODECS:
-        raise BadRequest(f"Content-Type {name[:80]}: expected is one of {', '.join(CODECS)}", status=415)
+        raise RequestError(f"Content-Type {name[:80]}: expected is one of {', '.join(CODECS)}", status=415)
     return name
 
 
@@ -354,12 +355,14 @@ def accepted(header: bytes, own: str) -> str:
     """The content type to answer in: the one of the highest q in ``Accept``, of equals the request's ``own``.
 
     Raises:
-        BadRequest: 406, where none in the table is accepted.
+        RequestError: 406, where none in the table is accepted.
     """
     wanted = [_media_range(part) for part in header.decode("latin-1").lower().split(",") if part.strip()]
     best = max([own, *CODECS], key=lambda name: _quality(name, wanted)) if wanted else own
     if wanted and _quality(best, wanted) <= 0:
-        raise BadRequest(f"Accept {header.decode('latin-1')[:80]}: expected is one of {', '.join(CODECS)}", status=406)
+        raise RequestError(
+            f"Accept {header.decode('latin-1')[:80]}: expected is one of {', '.join(CODECS)}", status=406
+        )
     return best
 
 

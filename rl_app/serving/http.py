@@ -24,6 +24,11 @@ import orjson
 TICK_S = 0.25
 LINGER_S = 2.0
 BACKLOG = 2048
+# Of a Content-Length: more are more bytes than there are
+MOST_DIGITS = 18
+
+# What of a request is being read; when refused, nothing any more
+IDLE, HEADERS, BODY, REFUSED = "idle", "headers", "body", "refused"
 
 
 class Request(NamedTuple):
@@ -84,6 +89,7 @@ class Server:
         self.handler, self.observer, self.limits = handler, observer, limits
         self.connections: Set[Connection] = set()
         self.draining = False
+        self.now = 0.0
         self.date = b""
         self._listener: Optional[asyncio.AbstractServer] = None
         self._emptied: Optional[asyncio.Event] = None
@@ -98,7 +104,7 @@ class Server:
         self._emptied = asyncio.Event()
         self._tick(loop)
         self._listener = await loop.create_server(lambda: Connection(self, loop), host, port, backlog=BACKLOG)
-        return int(self._listener.sockets[0].getsockname()[1])  # type: ignore[attr-defined]
+        return int(self._listener.sockets[0].getsockname()[1])
 
     async def drain(self, seconds: float) -> None:
         """Refuses new connections, answers what is in flight, and cuts off what is left after ``seconds``."""
@@ -117,14 +123,15 @@ class Server:
 
     def lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
-        if not self.connections and self.draining and self._emptied is not None:
+        if self.draining and not self.connections and self._emptied is not None:
             self._emptied.set()
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.date = f"date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
-        now = loop.time()
+        """Keeps the clocks that all connections share, and ends those whose deadline has passed."""
+        self.now = loop.time()
+        self.date = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
         for connection in list(self.connections):
-            if connection.deadline < now:
+            if connection.deadline < self.now:
                 connection.expire()
         loop.call_later(TICK_S, self._tick, loop)
 
@@ -141,44 +148,48 @@ class Connection(asyncio.Protocol):
         self._waiting: Deque[Union[Request, Response]] = deque()
         self._current: Optional[Request] = None
         self._started = 0.0
-        self._phase = "idle"  # or "headers", "body": what of a request is being read; "refused": nothing any more
-        self._ended = False  # the client sends nothing more
+        self._phase = IDLE
+        self._timed_phase = IDLE  # the phase that the deadline is of
+        self._header_size = 0
         self._clogged = False  # the client does not read its answer
-        self.on_message_begin()
-        self._phase = "idle"
+        self._paused = False  # we do not read, for requests wait
+        self._ended = False  # the client sends nothing more
 
     # ---- asyncio's side
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         self._client = str((transport.get_extra_info("peername") or ("",))[0])
-        limits = self._server.limits
-        full = len(self._server.connections) >= limits.connections
+        most = self._server.limits.connections
+        full = len(self._server.connections) >= most
         self._server.connections.add(self)
-        self.deadline = self._loop.time() + limits.idle_seconds
+        self._watch()
         if full:
-            self._refuse(503, f"all {limits.connections} connections are taken")
+            self._refuse(503, f"all {most} connections are taken")
 
     def data_received(self, data: bytes) -> None:
-        if self._phase == "refused":
+        if self._phase is REFUSED:
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Answered as the HTTP/1.1 that it also is: on_message_complete has seen it.
-            self._phase = "refused"
+            # The request was HTTP/1.1 too and is answered as that; what follows is not read.
+            self._phase = REFUSED
         except httptools.HttpParserError as error:
             self._refuse(400, f"this is no HTTP/1.1 request: {error}")
-        if self._phase == "headers":
+        if self._phase is HEADERS:
             self._header_size += len(data)
             if self._header_size > self._server.limits.header_bytes:
                 self._refuse(431, f"the headers are larger than {self._server.limits.header_bytes} bytes")
-        if self._waiting:
+        if self._phase is not self._timed_phase:
+            self._watch()
+        if self._waiting and not self._paused:
+            self._paused = True
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         self._ended = True
-        return self._phase != "refused" and (self._current is not None or bool(self._waiting))
+        return self._phase is not REFUSED and (self._current is not None or bool(self._waiting))
 
     def connection_lost(self, error: Optional[Exception]) -> None:
         self.deadline = math.inf
@@ -187,17 +198,17 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._clogged = True
-        self.deadline = self._loop.time() + self._server.limits.body_seconds
+        self.deadline = self._server.now + self._server.limits.body_seconds
 
     def resume_writing(self) -> None:
         self._clogged = False
-        self._next()
+        self._go_on()
 
     # ---- the parser's side
 
     def on_message_begin(self) -> None:
-        if self._phase != "refused":
-            self._enter("headers", self._server.limits.header_seconds)
+        if self._phase is not REFUSED:
+            self._phase = HEADERS
         self._url = b""
         self._headers: Dict[bytes, bytes] = {}
         self._header_size = 0
@@ -211,18 +222,18 @@ class Connection(asyncio.Protocol):
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        if self._phase == "refused":
+        if self._phase is REFUSED:
             return
-        self._enter("body", self._server.limits.body_seconds)
-        announced = self._headers.get(b"content-length", b"0")
-        if len(announced) > 18 or int(announced) > self._server.limits.body_bytes:
-            self._refuse_body()
-        elif self._headers.get(b"expect", b"").lower() == b"100-continue" and self._current is None:
+        self._phase = BODY
+        if b"expect" in self._headers and self._headers[b"expect"].lower() == b"100-continue" and not self._current:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        announced = self._headers.get(b"content-length", b"0")
+        if len(announced) > MOST_DIGITS or int(announced) > self._server.limits.body_bytes:
+            self._refuse_body()
 
     def on_body(self, part: bytes) -> None:
         self._body_size += len(part)
-        if self._phase == "refused":
+        if self._phase is REFUSED:
             return
         if self._body_size > self._server.limits.body_bytes:
             self._refuse_body()
@@ -230,8 +241,9 @@ class Connection(asyncio.Protocol):
             self._body.append(part)
 
     def on_message_complete(self) -> None:
-        if self._phase == "refused":
+        if self._phase is REFUSED:
             return
+        self._phase = IDLE
         self._waiting.append(
             Request(
                 self._parser.get_method().decode("latin-1"),
@@ -241,22 +253,35 @@ class Connection(asyncio.Protocol):
                 self._parser.should_keep_alive() and not self._parser.should_upgrade(),
             )
         )
-        self._phase = "idle"
-        self._next()
+        if self._current is None:
+            self._next()
 
     # ---- one request after the other
 
-    def _enter(self, phase: str, seconds: float) -> None:
-        self._phase = phase
-        if self._current is None and not self._clogged:
-            self.deadline = self._loop.time() + seconds
+    def _watch(self) -> None:
+        """Sets the deadline of what is being read, unless it is our turn or the client's to read."""
+        self._timed_phase = self._phase
+        if self._current is None and not self._clogged and self._phase is not REFUSED:
+            limits = self._server.limits
+            seconds = limits.idle_seconds if self._phase is IDLE else limits.body_seconds
+            self.deadline = self._server.now + (limits.header_seconds if self._phase is HEADERS else seconds)
+
+    def _go_on(self) -> None:
+        """Takes the next request that waits; where there is none, reads on."""
+        if self._waiting:
+            self._next()
+            return
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        self._watch()
 
     def _next(self) -> None:
         if self._current is not None or self._clogged or not self._waiting or self._transport.is_closing():
             return
         first = self._waiting.popleft()
         if isinstance(first, Response):
-            self._say_and_hang_up(first)
+            self._hang_up(first)
             return
         self._current = first
         self._started = time.perf_counter()
@@ -272,29 +297,18 @@ class Connection(asyncio.Protocol):
         if not keep_alive or (self._ended and not self._waiting):
             self._transport.close()
         elif self._waiting:
-            self._loop.call_soon(self._next)
+            # Not at once: a thousand pipelined requests would be as many calls deep
+            self._loop.call_soon(self._go_on)
         elif not self._clogged:
-            self._await_request()
-
-    def _await_request(self) -> None:
-        limits = self._server.limits
-        seconds = {"idle": limits.idle_seconds, "headers": limits.header_seconds}
-        self.deadline = self._loop.time() + seconds.get(self._phase, limits.body_seconds)
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
+            self._go_on()
 
     def _send(self, response: Response, keep_alive: bool, with_body: bool = True) -> None:
         if self._transport.is_closing():
             return
+        head = _head(response.status, response.content_type, response.headers, keep_alive)
+        body = response.body
         self._transport.write(
-            b"".join(
-                (
-                    _head(response.status, response.content_type, response.headers, keep_alive),
-                    self._server.date,
-                    b"content-length: %d\r\n\r\n" % len(response.body),
-                    response.body if with_body else b"",
-                )
-            )
+            b"%b%bcontent-length: %d\r\n\r\n%b" % (head, self._server.date, len(body), body if with_body else b"")
         )
 
     # ---- the ways out
@@ -304,34 +318,33 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, sentence: str) -> None:
         """Reads nothing more; the refusal takes its turn after the requests that came before it."""
-        self._phase = "refused"
+        self._phase = REFUSED
         self._waiting.append(refusal(status, sentence))
         self._next()
 
-    def _say_and_hang_up(self, response: Response) -> None:
+    def _hang_up(self, response: Response) -> None:
+        """Answers, and lets the client read that before the connection ends."""
         self._send(response, keep_alive=False)
         self._server.observer(Exchange(self._client, None, response, 0.0))
-        self.deadline = self._loop.time() + LINGER_S
-        if not self._transport.is_reading():
-            self._transport.resume_reading()
-        if self._transport.can_write_eof() and not self._transport.is_closing():
+        self.deadline = self._server.now + LINGER_S
+        if not self._transport.is_closing():
             self._transport.write_eof()
 
     def expire(self) -> None:
-        """The deadline has passed: says what did not come in time, or cuts off who was told before."""
+        """The deadline has passed: says what did not come in time, or cuts off who does not listen."""
         limits, phase = self._server.limits, self._phase
         self.deadline = math.inf
-        if self._clogged or phase == "refused":
+        if self._clogged or phase is REFUSED:
             self.abort()
-        elif phase == "headers":
+        elif phase is HEADERS:
             self._refuse(408, f"the headers did not arrive within {limits.header_seconds:g} s")
-        elif phase == "body":
+        elif phase is BODY:
             self._refuse(408, f"the body did not arrive within {limits.body_seconds:g} s")
         else:
             self._transport.close()
 
     def close_if_idle(self) -> None:
-        if self._phase == "idle" and self._current is None and not self._waiting:
+        if self._phase is IDLE and self._current is None and not self._waiting:
             self._transport.close()
 
     def abort(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Dict
 import msgspec
 
 from rl_app.policies import Policy
-from rl_app.serving.codecs import CODECS, OPTIONS, Reader
+from rl_app.serving.codecs import CODECS, OPTIONS, SIGNATURE, Reader
 from rl_app.serving.schema import batch_type, value_type, words
 
 Json = Dict[str, Any]
@@ -52,7 +52,7 @@ def _get(summary: str, media_type: str = "") -> Json:
 
 
 def _invocations() -> Json:
-    answer = {name: {} for name in CODECS}
+    answer: Json = {name: {} for name in CODECS}
     answer["application/json"] = {"schema": _ref("Answer")}
     question: Json = {name: {"schema": {"type": "string"}} for name in CODECS}
     question["application/json"] = {"schema": _ref("Request")}
@@ -73,22 +73,19 @@ def _refusal(text: str) -> Json:
 def _schemas(policy: Policy) -> Dict[str, Json]:
     columns = {name: value_type(column.space) for name, column in Reader(policy).columns.items()}
     kinds = [kind for one in columns.values() for kind in (one, batch_type(one))]
-    (*made, options), components = msgspec.json.schema_components(
-        [*kinds, msgspec.defstruct("Options", [(name, kind, None) for name, kind in OPTIONS.items()])],
-        ref_template="#/components/schemas/{name}",
+    made, components = msgspec.json.schema_components(
+        [*OPTIONS.values(), *kinds], ref_template="#/components/schemas/{name}"
     )
-    values = {name: {"anyOf": made[2 * i : 2 * i + 2]} for i, name in enumerate(columns)}
-    options = {
-        name: {k: v for k, v in kind.items() if k != "default"}
-        for name, kind in components.pop("Options")["properties"].items()
-    }
-    ignored = {name: {} for name in Reader(policy).named if name not in columns}
-    row = {name: made[2 * i] for i, name in enumerate(columns)}
+    options: Json = dict(zip(OPTIONS, made))
+    one: Json = dict(zip(columns, made[len(OPTIONS) :: 2]))
+    batch: Json = dict(zip(columns, made[len(OPTIONS) + 1 :: 2]))
+    values: Json = {name: {"anyOf": [one[name], batch[name]]} for name in columns}
+    ignored: Json = {name: {} for name in SIGNATURE if name not in columns}
     return {
         **components,
         "Observations": values["observations"],
         "Columns": _object({**values, **ignored}, required="observations"),
-        "Row": _object({**row, **ignored}, required="observations"),
+        "Row": _object({**one, **ignored}, required="observations"),
         "Request": {
             "anyOf": [
                 _ref("Observations"),
@@ -97,7 +94,7 @@ def _schemas(policy: Policy) -> Dict[str, Json]:
                 _object(
                     {
                         "instances": {
-                            "anyOf": [made[1], {"type": "array", "items": _ref("Row"), "minItems": 1}],
+                            "anyOf": [batch["observations"], {"type": "array", "items": _ref("Row"), "minItems": 1}],
                         },
                         **options,
                     },

@@ -15,7 +15,7 @@ Space = Mapping[str, Any]
 _OPENING = re.compile(rb"[ \t\r\n\[]*")
 
 
-class BadRequest(Exception):
+class RequestError(Exception):
     """What the client can mend. The text is one sentence; ``status`` is 4xx."""
 
     def __init__(self, sentence: str, status: int = 400, headers: Tuple[Tuple[str, str], ...] = ()) -> None:
@@ -109,7 +109,7 @@ class Column:
         """The values of a piece of JSON as [batch, width], and whether they came as a batch.
 
         Raises:
-            BadRequest: names the place and what is expected there.
+            RequestError: names the place and what is expected there.
         """
         try:
             return self._to_rows(self._batch.decode(raw)), True
@@ -120,7 +120,7 @@ class Column:
         """Tries the forms that open with as many brackets; where there are none, those with nearly as many."""
         opening = _OPENING.match(memoryview(raw))
         nesting = opening.group().count(b"[") if opening else 0
-        complaints: List[BadRequest] = []
+        complaints: List[RequestError] = []
         for form in self._forms[min(self._forms, key=lambda known: abs(known - nesting))]:
             try:
                 value = form.decoder.decode(raw)
@@ -132,14 +132,16 @@ class Column:
         raise complaints[0]
 
 
-def complaint(error: Exception, name: str, expected: str = "") -> BadRequest:
+def complaint(error: Exception, name: str, expected: str = "") -> RequestError:
     """msgspec's error as one sentence about the field ``name`` (empty for the whole body)."""
     if isinstance(error, RecursionError):
         sentence, path = "nested too deep", ""
     else:
         sentence, _, path = str(error).partition(" - at `$")
     place = f"{name}{path.rstrip('`')}".lstrip(".") or "the body"
-    return BadRequest("; ".join(part for part in (f"{place}: {sentence[:1].lower()}{sentence[1:]}", expected) if part))
+    return RequestError(
+        "; ".join(part for part in (f"{place}: {sentence[:1].lower()}{sentence[1:]}", expected) if part)
+    )
 
 
 def _forms(space: Space, width: int) -> Dict[int, List[Form]]:

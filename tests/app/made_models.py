@@ -16,6 +16,7 @@ from rl_app.policies import size
 from rl_app.spaces import describe
 
 BOX = spaces.Box(-10.0, 10.0, (4,), np.float32)
+THREE = spaces.Discrete(3)
 
 
 def distribution_of(space: gym.Space) -> str:
@@ -30,7 +31,7 @@ def distribution_of(space: gym.Space) -> str:
 def write_model(
     directory: Path,
     observations: gym.Space = BOX,
-    actions: gym.Space = spaces.Discrete(3),
+    actions: gym.Space = THREE,
     memory: int = 0,
     **facts: Any,
 ) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from rl_app import metrics
 from rl_app.experiments import EXPERIMENTS
-from tests.app.jobs import Finished, Ran, local, run, start, stop, wait_for_line
+from tests.app.jobs import SHORT, Finished, Ran, local, run, start, stop, wait_for_line
 
 FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"
 ENDLESS = ("stop.training_iteration=100000", "checkpoint_freq=2", "config.min_iter_time_s=0")
@@ -173,3 +173,20 @@ print("restored", agent.iteration)
 """
     ran = run([sys.executable, "-c", program])
     assert "restored 6" in ran.stdout, ran
+
+
+def test_the_same_seed_gives_the_same_learning_curve_to_the_last_digit(trained, tmp_path):
+    again = run(local("cartpole", *SHORT, "seed=1", "--job", "again", "--store", str(tmp_path)))
+    other = run(local("cartpole", *SHORT, "seed=2", "--job", "other", "--store", str(tmp_path)))
+    assert (again.status, other.status) == (0, 0)
+    curve = learning_curve(trained.directory)
+    assert len(curve) == 6
+    assert learning_curve(tmp_path / "again") == curve
+    assert learning_curve(tmp_path / "other") != curve
+
+
+def learning_curve(job):
+    return [
+        {key: value for key, value in row.items() if "time" not in key and key != "steps_per_s"}
+        for row in metrics.read(job / "checkpoints")
+    ]
