@@ -147,13 +147,14 @@ def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request
     raw = {**before, **asked}
     # a job that goes on with the source that it was made with is checked once that is here
     settings = _settings(raw, experiments if code or not _source_kept(store, name, earlier) else None)
-    work = options.work or environ.get("SAGEMAKER_BASE_DIR")
-    base = Path(work).absolute() if work else None
+    given = options.work or environ.get("SAGEMAKER_BASE_DIR")
+    work = Path(given).absolute() if given else None
+    base = work or (_base_in(store, name) if name else None)
     if base:
-        _check_work(Paths(base))
+        _check_base(Paths(base))
     if not hyperparameters.is_program(raw):
         raw["experiment"] = settings.experiment
-    return Request(store, raw, settings, name, base, earlier, code)
+    return Request(store, raw, settings, name, work, earlier, code)
 
 
 def _code(options: argparse.Namespace) -> Sequence[Path]:
@@ -409,7 +410,7 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
 
 
 def _stage_code(request: Request, name: str, paths: Paths) -> Dict[str, str]:
-    """Keeps the user's code with the job, and unpacks it for the container; returns the hyperparameter that says where."""
+    """Keeps the user's code with the job and unpacks it; returns the hyperparameter that says where."""
     key, directory = f"{name}/source/sourcedir.tar.gz", _source_directory(paths)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "sourcedir.tar.gz"

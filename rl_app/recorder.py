@@ -22,15 +22,22 @@ import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, NamedTuple, Optional
+
+import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app import export, report, videos
 from rl_app.errors import JobError, UserError
 from rl_app.report import Live, Outcome
 
+if TYPE_CHECKING:
+    from rl_app.envs.creation import Creator
+
 # What lies in the spool: policies that wait for a video, the one that is recorded, when to be done at the
 # end, lines for the trainer to say, and the sign that there will be no videos.
 WAITING, TAKEN, DEADLINE, SAID, NO_VIDEOS = "waiting", "taken", "deadline", "said", "no-videos"
+# And what makes the environment, a user's own too.
+CREATOR = "creator.pkl"
 
 HERE = str(Path(__file__).parents[1])
 LOWEST_PRIORITY = 19
@@ -51,14 +58,21 @@ class Recorder:
     """Keeps ``videos/`` and ``report.html`` in ``output`` while the block runs, and says there how it ended.
 
     Nothing that goes wrong in it ends the training: ``say`` is given one line, and training goes on.
+    ``create`` makes the environment for an episode, seeded by :data:`SEED`; ``facts`` are :func:`report.facts`;
     ``stop`` is true at the end of a block that was asked to end.
     """
 
     def __init__(
-        self, output: Path, facts: Mapping[str, Any], say: Callable[[str], None], stop: object = False
+        self,
+        output: Path,
+        facts: Mapping[str, Any],
+        create: Creator,
+        say: Callable[[str], None],
+        stop: object = False,
     ) -> None:
         self._output = output
         self._facts = facts
+        self._create = create
         self._say = say
         self._stop = stop
         self._offered = 0
@@ -69,6 +83,7 @@ class Recorder:
         _write(self._output / report.FACTS, json.dumps(self._facts))
         self._spool = Path(tempfile.mkdtemp(prefix="recorder-"))
         (self._spool / WAITING).mkdir()
+        (self._spool / CREATOR).write_bytes(cloudpickle.dumps(self._create))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(self._spool), str(self._output)],
             stdin=subprocess.PIPE,
@@ -307,7 +322,9 @@ class Studio:
         try:
             if not file.exists() and not (self._spool / NO_VIDEOS).exists():
                 with alarm(limit_s + RESERVE_S):
-                    make_video(taken, offer.facts, file, over)
+                    policy = load_policy(taken)
+                    create = cloudpickle.loads((self._spool / CREATOR).read_bytes())
+                    make_video(create(offer.facts["env_config"]), policy, file, over)
         except SupersededError:
             raise
         except videos.NotRenderableError as error:
@@ -345,14 +362,11 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def make_video(policy: Path, facts: Mapping[str, Any], file: Path, over: Callable[[], bool]) -> None:
-    """Plays an episode of the policy's environment by the policy into ``file``, cut where ``over`` holds."""
-    from rl_app.envs.creation import creator
-
-    env = creator(facts["env"], SEED)(facts["env_config"])
+def make_video(env: Any, policy: Any, file: Path, over: Callable[[], bool]) -> None:
+    """Plays an episode of the environment by the policy into ``file``, cut where ``over`` holds."""
     try:
         every, rate = videos.playback(env)
-        pictures = videos.episode(env, load_policy(policy), every)
+        pictures = videos.episode(env, policy, every)
         videos.encode(until(over, pictures), rate, file)
     finally:
         env.close()

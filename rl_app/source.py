@@ -108,7 +108,9 @@ def unpack(archive: Path, directory: Path) -> None:
             for member in members:
                 inside = not Path(member.name).is_absolute() and ".." not in Path(member.name).parts
                 if not inside or not (member.isfile() or member.isdir()):
-                    raise UserError(f"{archive}: {member.name}: only plain files below the archive's folder are unpacked")
+                    raise UserError(
+                        f"{archive}: {member.name}: only plain files below the archive's folder are unpacked"
+                    )
             tar.extractall(str(directory), members)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise UserError(f"{archive}: no tar archive that can be read: {error}") from None
@@ -144,7 +146,9 @@ def install_requirements(directory: Path, packages: Path) -> None:
 def _reason(output: str) -> str:
     """The lines of pip's output that say why, as one."""
     lines = [line.strip() for line in output.splitlines()]
-    conflict = [line.replace("The user requested", "asked for") for line in lines if line.startswith("The user requested")]
+    conflict = [
+        line.replace("The user requested", "asked for") for line in lines if line.startswith("The user requested")
+    ]
     if conflict:
         return "; ".join(conflict).replace("asked for (constraint)", "the image holds")
     errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, Optional
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class IterationDropped(Exception):
+class IterationDropped(Exception):  # noqa: N818  # no error: the job goes on to its end
     """A stop was asked for, and the iteration under way did not end within the grace."""
 
 

@@ -67,7 +67,7 @@ def command() -> int:
     terminal: TextIO = sys.stderr
     try:
         contract = sagemaker.read_config(paths)
-        # With the intermediate directory there, sagemaker-training leaves its upload to us: its own misses renamed files.
+        # With the intermediate directory there, sagemaker-training leaves its upload to us: it misses renamed files.
         sagemaker.make_output_directories(paths)
         sagemaker.complete_config(paths)
         terminal = sys.stdout if contract.program else capture(paths.intermediate / "train.log")

@@ -41,7 +41,12 @@ def refusal(command: Sequence[str]) -> Optional[str]:
     return f"`{name}` says: {said[0]}" if said else f"`{name}` failed"
 
 
-def run_service(service: str, words: Sequence[str], root: Path = ROOT) -> int:
+def mounted(path: str) -> str:
+    """Where a container sees a file or directory of this machine that :func:`run_service` mounts."""
+    return f"/mnt/{Path(path).resolve().name}"
+
+
+def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), root: Path = ROOT) -> int:
     """Runs a compose service once, built from the source as it is, and returns its exit status.
 
     SIGINT, SIGTERM and SIGHUP go on to the container. `docker compose run` passes on only what is typed on

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import List, NoReturn, Optional, Sequence
+from pathlib import Path
+from typing import Callable, List, NoReturn, Optional, Sequence
 
 from rl_app import hyperparameters, sagemaker, source
 from rl_app.errors import UserError
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         check(options)
         if choose(options.engine, options.store) == "docker":
-            return engine.run_service("train", ["local", "train", *job_words(options)])
-        in_process(job_words(options))
+            words = ["local", "train", *job_words(options, engine.mounted)]
+            return engine.run_service("train", words, mounts=own_code(options))
+        in_process(job_words(options, os.path.abspath))
     except (UserError, environments.SetUpError) as error:
         print(error, file=sys.stderr)
         return error.errno
@@ -113,8 +115,8 @@ def choose(wanted: Optional[str], store: Optional[str]) -> str:
     return kind
 
 
-def job_words(options: argparse.Namespace) -> List[str]:
-    """The same request for `rl_app local train`, which runs in another directory."""
+def job_words(options: argparse.Namespace, placed: Callable[[str], str]) -> List[str]:
+    """The same request for `rl_app local train`, which runs in another directory; ``placed`` says where files are."""
     store = options.store
     if store and "://" not in store:
         store = os.path.abspath(store)
@@ -123,7 +125,7 @@ def job_words(options: argparse.Namespace) -> List[str]:
         words += [flag, value] if value else []
     dependencies = [("--dependency", path) for path in options.dependency]
     for flag, path in (("--source", options.source), ("--program", options.program), *dependencies):
-        words += [flag, engine.mounted(path) if kind == "docker" else os.path.abspath(path)] if path else []
+        words += [flag, placed(path)] if path else []
     return words
 
 

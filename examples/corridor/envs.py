@@ -7,7 +7,7 @@ import numpy as np
 class Corridor(gym.Env):
     """Observation: how far one is, 0 to 1. Actions: 0 back, 1 forth. Reward: -1 a step, so that haste pays."""
 
-    metadata = {"render.modes": ["rgb_array"]}
+    metadata = {"render.modes": ["rgb_array"]}  # noqa: RUF012  # as gym has it
     observation_space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
     action_space = gym.spaces.Discrete(2)
 

@@ -100,7 +100,9 @@ class Blamed(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         with blamed_on(self._name, "step"), WATCHDOG.watching(self._name, "step"):
             result = self.env.step(action)
         if not isinstance(result, tuple) or len(result) != 4:
-            raise UserError(f"env = {self._name}: step gave {result!r:.200}: expected (observation, reward, done, info)")
+            raise UserError(
+                f"env = {self._name}: step gave {str(result)[:200]}: expected (observation, reward, done, info)"
+            )
         if not math.isfinite(result[1]):
             raise UserError(f"env = {self._name}: step gave the reward {result[1]}: expected a finite number")
         return result

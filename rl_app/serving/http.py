@@ -294,6 +294,8 @@ class Connection(asyncio.Protocol):
         keep_alive = request.keep_alive and not self._server.draining
         self._send(response, keep_alive, with_body=request.method != "HEAD")
         self._server.observer(Exchange(self._client, request, response, time.perf_counter() - self._started))
+        if self._transport.is_closing():
+            return
         if not keep_alive or (self._ended and not self._waiting):
             self._transport.close()
         elif self._waiting:

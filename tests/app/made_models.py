@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Sequence
 
 import gym
 import numpy as np
@@ -93,7 +93,6 @@ class Network:
         for i, (part, width) in enumerate(zip(parts, widths)):
             self.action(f"actions_{i}", part, start, width)
             start += width
-        axes = self.constant("axes", np.array([1], np.int64))
         self.output(
             self.node("ReduceMax", ["action_dist_inputs"], "vf_preds", axes=[1], keepdims=0),
             TensorProto.FLOAT,
@@ -103,7 +102,6 @@ class Network:
             TensorProto.FLOAT,
         )
         self.output(self.node("Exp", ["action_logp"], "action_prob"), TensorProto.FLOAT)
-        del axes
 
     @staticmethod
     def inputs_of(space: gym.Space) -> int:
@@ -153,5 +151,3 @@ def logits(model: Path, flat: np.ndarray) -> np.ndarray:
     weights = next(numpy_helper.to_array(each) for each in graph.initializer if each.name == "weights")
     return np.asarray(flat, np.float32) @ weights
 
-
-__all__: Sequence[str] = ("BOX", "Mapping", "logits", "write_model")

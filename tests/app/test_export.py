@@ -88,7 +88,7 @@ def test_the_saved_model_answers_as_the_agent_the_same_each_time(exported, obser
 
 
 def test_policy_json_says_what_it_is(exported):
-    agent, model = exported
+    _, model = exported
     facts = json.loads((model / "policy.json").read_text(), parse_constant=pytest.fail)
     assert (facts["algorithm"], facts["env"], facts["seed"]) == ("PPO", "CartPole-v1", 1)
     assert facts["action_space"] == {"type": "Discrete", "n": 2, "start": 0}

@@ -167,7 +167,8 @@ import ray
 from ray.rllib.agents.registry import get_agent_class
 ray.init(num_cpus=2, include_webui=False, log_to_driver=False)
 config = json.load(open({str(trained.directory / "output" / "intermediate" / "params.json")!r}))
-agent = get_agent_class("PPO")(config={{key: config[key] for key in ("num_workers", "simple_optimizer", "model")}}, env="CartPole-v1")
+settings = {{key: config[key] for key in ("num_workers", "simple_optimizer", "model")}}
+agent = get_agent_class("PPO")(config=settings, env="CartPole-v1")
 agent.restore({str(trained.directory / "checkpoints" / "checkpoint_6" / "checkpoint-6")!r})
 print("restored", agent.iteration)
 """

@@ -19,9 +19,10 @@ import pytest
 from gym import spaces
 
 from rl_app import recorder, report, videos
+from rl_app.envs.creation import creator
 from rl_app.errors import JobError
 from rl_app.policies import Policy
-from rl_app.recorder import Recorder
+from rl_app.recorder import SEED, Recorder
 from tests.app.jobs import REPOSITORY
 from tests.app.made_models import write_model
 from tests.waiting import until
@@ -216,6 +217,10 @@ FACTS = {
 }
 
 
+def recorder_of(env: str, output: Path, say: Any, stop: bool = False) -> Recorder:
+    return Recorder(output, FACTS, creator(env, SEED), say, stop)
+
+
 class Beside(NamedTuple):
     output: Path
     said: List[str]
@@ -235,17 +240,17 @@ class Beside(NamedTuple):
 @pytest.fixture
 def beside(tmp_path: Path) -> Beside:
     said: List[str] = []
-    return Beside(tmp_path, said, Recorder(tmp_path, FACTS, said.append))
+    return Beside(tmp_path, said, recorder_of("CartPole-v1", tmp_path, said.append))
 
 
 def test_the_video_and_the_report_are_there_while_it_trains_and_at_the_end(trainer: Any, beside: Beside) -> None:
     with beside.recorder:
         until(lambda: "Starting" in beside.page(), 30)
+        assert beside.process().nice() == 19
+        assert beside.process().environ()["CUDA_VISIBLE_DEVICES"] == ""
         beside.recorder.offer(trainer, 21.5)
         until(lambda: beside.made() == ["iteration-000001-reward-0021.50.mp4"], 60)
         until(lambda: "iteration 1 · mean reward 21.50" in beside.page(), 30)
-        assert beside.process().nice() == 19
-        assert beside.process().environ()["CUDA_VISIBLE_DEVICES"] == ""
     duration_s, stream = probe(beside.output / "videos" / beside.made()[0])
     assert duration_s > 0.1
     assert "600x400" in stream
@@ -270,15 +275,38 @@ def test_of_those_that_wait_the_best_and_the_latest_have_theirs(trainer: Any, be
         until(lambda: beside.made() == wanted, 60)
 
 
-def test_an_environment_without_a_picture_is_said_once(ray: None, beside: Beside) -> None:
+def test_an_environment_without_a_picture_is_said_once(ray: None, tmp_path: Path) -> None:
     trainer = ppo("CliffWalking-v0")
-    with beside.recorder:
+    said: List[str] = []
+    with recorder_of("CliffWalking-v0", tmp_path, said.append) as recorder:
+        recorder.offer(trainer, 1.0)
+        until(lambda: recorder.offer(trainer, 1.0) or said, 60)
         for _ in range(3):
-            beside.recorder.offer(trainer, None)
+            recorder.offer(trainer, 1.0)
     trainer.stop()
-    (line,) = beside.said
+    (line,) = said
     assert line.startswith("no videos: env = CliffWalking-v0: its metadata names no render mode rgb_array")
-    assert not beside.made()
+    assert not videos.found(tmp_path / report.VIDEOS)
+
+
+class Broken(gym.Env):
+    """What a user's own environment may be like."""
+
+    metadata = Corridor.metadata
+
+    def reset(self) -> None:
+        raise ZeroDivisionError("of a user")
+
+
+def test_an_environment_that_raises_is_said_once(trainer: Any, tmp_path: Path) -> None:
+    said: List[str] = []
+    create = creator("Broken", SEED, {"Broken": lambda config: Broken()})
+    with Recorder(tmp_path, FACTS, create, said.append) as recorder:
+        recorder.offer(trainer, 1.0)
+        until(lambda: recorder.offer(trainer, 2.0) or said, 60)
+        recorder.offer(trainer, 3.0)
+    (line,) = said
+    assert line.startswith("no video of iteration 1: env = Broken: reset raised ZeroDivisionError: of a user (")
 
 
 def test_training_goes_on_when_the_process_dies(trainer: Any, beside: Beside) -> None:
@@ -302,10 +330,10 @@ def test_a_policy_that_cannot_be_frozen_is_said_once(beside: Beside) -> None:
 
 
 def test_the_report_says_how_the_block_ended(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), Recorder(tmp_path, FACTS, print):
+    with pytest.raises(KeyError), recorder_of("CartPole-v1", tmp_path, print):
         raise KeyError("pole")
     assert "Failed: KeyError: &#x27;pole&#x27;" in (tmp_path / report.REPORT).read_text()
-    with Recorder(tmp_path, FACTS, print, stop=True):
+    with recorder_of("CartPole-v1", tmp_path, print, stop=True):
         pass
     assert "Stopped before the end" in (tmp_path / report.REPORT).read_text()
 
@@ -314,7 +342,7 @@ TRAINER_IN_A_PROCESS = f"""
 import sys, time
 from pathlib import Path
 from rl_app.recorder import Recorder
-with Recorder(Path(sys.argv[1]), {FACTS!r}, print) as recorder:
+with Recorder(Path(sys.argv[1]), {FACTS!r}, None, print) as recorder:
     print(recorder._process.pid, flush=True)
     sys.stdin.read()
 """

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGE = "sagemaker-rllib:test"
