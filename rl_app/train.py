@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, TextIO
 
-from rl_app import checkpoints, hyperparameters, sagemaker, source
+from rl_app import checkpoints, hyperparameters, report, sagemaker, source
 from rl_app.console import Display, capture
 from rl_app.envs import ENVS
 from rl_app.errors import JobError, UserError
 from rl_app.hyperparameters import Job
 from rl_app.machine import Machine, detect
 from rl_app.metrics import History, Row, row
+from rl_app.recorder import Recorder
 from rl_app.sagemaker import Contract, Paths
 from rl_app.stopping import IterationDropped, StopRequest
 from rl_app.store import Mirror, open_store
@@ -137,7 +138,7 @@ def main() -> None:
             run_program()  # of whose failure the toolkit writes the reason
             return
         try:
-            run_trial(prepared.trial, paths, terminal)
+            run_trial(prepared.trial, prepared.contract.job_name or "job", paths, terminal)
         except BaseException as error:
             reason = reason_of(error)
             sagemaker.write_failure(paths, reason)
@@ -199,16 +200,18 @@ def run_program() -> None:
         entry_point.run(env.module_dir, env.user_entry_point, env.to_cmd_args(), env.to_env_vars())
 
 
-def run_trial(trial: Trial, paths: Paths, terminal: TextIO) -> None:
+def run_trial(trial: Trial, name: str, paths: Paths, terminal: TextIO) -> None:
     """Trains until it is solved, capped or stopped; leaves checkpoints, the model and the output."""
     machine, job = detect(), trial.job
     with StopRequest() as stop, Display(terminal, job.trial["stop"]) as display:
         display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({machine.cpus} CPUs)")
         with ray_trainer(trial, machine, paths) as trainer:
             history = History([paths.intermediate, paths.checkpoints])
-            resume(trainer, paths, history, display)
-            train(trainer, job.trial, paths, history, stop, display)
-            export_best(trainer, paths, history, job, display)
+            facts = report.facts(job, machine, name)
+            with Recorder(paths.intermediate, facts, trial.creator, display.say, stop) as recorder:
+                resume(trainer, paths, history, display)
+                train(trainer, job.trial, paths, history, stop, display, recorder)
+                export_best(trainer, paths, history, job, display, recorder)
 
 
 @contextmanager
@@ -256,6 +259,7 @@ def train(
     history: History,
     stop: StopRequest,
     display: Display,
+    recorder: Recorder,
 ) -> None:
     """Iterates until a stop condition holds or a stop is asked for; ends with a checkpoint of what there is."""
     frequency, keep = trial.get("checkpoint_freq", 0), trial.get("keep_checkpoints_num")
@@ -273,6 +277,7 @@ def train(
         if frequency and trainer.iteration % frequency == 0:
             checkpoints.save(trainer, paths.checkpoints)
             checkpoints.prune(paths.checkpoints, keep, history.reward_of)
+            recorder.offer(trainer, history.reward_of(trainer.iteration))
     if stop:
         display.phase("stopping as asked")
     checkpoints.save(trainer, paths.checkpoints)
@@ -286,7 +291,7 @@ def reached(latest: Optional[Row], stop_at: Mapping[str, float]) -> bool:
     )
 
 
-def export_best(trainer: Any, paths: Paths, history: History, job: Job, display: Display) -> None:
+def export_best(trainer: Any, paths: Paths, history: History, job: Job, display: Display, recorder: Recorder) -> None:
     """Exports the best checkpoint, not the latest, as the model."""
     from rl_app.export import export
 
@@ -294,6 +299,7 @@ def export_best(trainer: Any, paths: Paths, history: History, job: Job, display:
     display.phase(f"exporting the policy of iteration {best.iteration}, the best checkpoint")
     if best.iteration != trainer.iteration:
         trainer.restore(str(best.path))
+    recorder.offer(trainer, history.reward_of(best.iteration))
     facts = next((known for known in history.rows if known["training_iteration"] == best.iteration), {})
     export(trainer, paths.model, best, {"experiment": job.settings.experiment, **facts})
     display.phase(verdict(history, job.trial["stop"]))

@@ -150,4 +150,3 @@ def logits(model: Path, flat: np.ndarray) -> np.ndarray:
     graph = onnx.load(str(model / "policy.onnx")).graph
     weights = next(numpy_helper.to_array(each) for each in graph.initializer if each.name == "weights")
     return np.asarray(flat, np.float32) @ weights
-

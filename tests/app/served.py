@@ -57,7 +57,9 @@ class Served:
         **headers: str,
     ) -> Answer:
         """One request on a connection of its own; what is neither text nor bytes is sent as JSON."""
-        data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        data = (
+            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        )
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if content_type is not None:
             sent["content-type"] = content_type

@@ -472,7 +472,9 @@ def test_a_query_that_fails_takes_no_other_along(box):
 # ---- HTTP
 
 
-def post(body: bytes = b"[[1,2,3,4]]", *headers: bytes, path: bytes = b"/invocations", version: bytes = b"1.1") -> bytes:
+def post(
+    body: bytes = b"[[1,2,3,4]]", *headers: bytes, path: bytes = b"/invocations", version: bytes = b"1.1"
+) -> bytes:
     given = [b"Host: x", b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
     return b"POST %b HTTP/%b\r\n%b\r\n\r\n%b" % (path, version, b"\r\n".join(given), body)
 
@@ -765,7 +767,12 @@ def test_a_client_that_never_ends_does_not_stop_the_end(tmp_path):
 def refused_start(model: Any, **settings: Any) -> str:
     """The one line that a server says which does not start."""
     ran = subprocess.run(
-        command(), env=environment(model, **settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, text=True
+        command(),
+        env=environment(model, **settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        text=True,
     )
     assert (ran.returncode, ran.stdout) == (2, ""), ran
     (line,) = ran.stderr.splitlines()
