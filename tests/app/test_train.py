@@ -46,6 +46,17 @@ def test_what_tunes_trial_folder_has_is_in_the_output(output):
     assert list(output.glob("events.out.tfevents.*"))
 
 
+def test_a_video_of_the_exported_policy_and_the_report_are_in_the_output(output, model):
+    training = json.loads((model / "policy.json").read_text())["training"]
+    (video,) = sorted((output / "videos").glob("*.mp4"))[-1:]
+    assert (
+        f"{training['training_iteration']:06d}" in video.name and f"{training['episode_reward_mean']:.2f}" in video.name
+    )
+    assert video.read_bytes()[4:8] == b"ftyp"
+    report = (output / "report.html").read_text()
+    assert "CartPole-v1" in report and "data:video/mp4;base64," in report
+
+
 def test_live_output_is_in_the_store_as_it_is_in_the_archive(trained, output):
     live = trained.directory / "output" / "intermediate"
     assert metrics.read(live) == metrics.read(output)

@@ -1,1 +1,0 @@
-"""The parts of the command ``serve``: HTTP, content types, batches, the page, what is measured."""
