@@ -130,15 +130,6 @@ def is_standard(name: str) -> bool:
     return any(path in where.parents for path in library) and "site-packages" not in where.parts
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if part_of(module) in ("serve", "serving")])
-def test_serving_needs_no_ray_and_starts_without_tensorflow(module: str) -> None:
-    for reachable in {module} | reached(module, at_import_only=False):
-        needed = {found.module.split(".")[0] for found in imports(FILES[reachable])}
-        at_start = {found.module.split(".")[0] for found in imports(FILES[reachable]) if found.at_import}
-        assert not needed & {"ray", "tf2onnx"}, f"{module} leads to {reachable}"
-        assert "tensorflow" not in at_start, f"{module} leads to {reachable}"
-
-
 @pytest.mark.parametrize("module", FILES)
 def test_the_container_knows_no_scripts(module: str) -> None:
     assert not {found.module for found in imports(FILES[module]) if found.module.split(".")[0] == "scripts"}
