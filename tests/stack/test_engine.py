@@ -47,7 +47,7 @@ class Run:
     def __init__(self, project: Path, *words: str) -> None:
         code = (
             "import sys; from pathlib import Path; from scripts.engine import run_service\n"
-            "sys.exit(run_service('train', sys.argv[2:], Path(sys.argv[1])))"
+            "sys.exit(run_service('train', sys.argv[2:], root=Path(sys.argv[1])))"
         )
         self.lines: List[str] = []
         self.process = subprocess.Popen(
