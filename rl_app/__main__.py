@@ -7,8 +7,10 @@ from typing import List
 
 USAGE = """usage: python -m rl_app COMMAND
 
-  train   run the training job that /opt/ml/input/config describes, as SageMaker starts it
-  local   play SageMaker around `train` on this machine: `local train --help` says more
+  train     run the training job that /opt/ml/input/config describes, as SageMaker starts it
+  evaluate  play episodes with the models in /opt/ml/input/data: a training job too
+  local     play SageMaker around `train` and `evaluate` on this machine: `local --help` says more
+  board     show the jobs of a store in TensorBoard: `board --help` says more
 """
 
 
@@ -19,10 +21,18 @@ def main(arguments: List[str]) -> int:
         from rl_app import train
 
         return train.command()
+    if command == "evaluate" and not rest:
+        from rl_app import evaluate
+
+        return evaluate.command()
     if command == "local":
         from rl_app import local_mode
 
         return local_mode.main(rest)
+    if command == "board":
+        from rl_app import board
+
+        return board.main(rest)
     print(USAGE, file=sys.stdout if command in ("-h", "--help") else sys.stderr, end="")
     return 0 if command in ("-h", "--help") else 2
 

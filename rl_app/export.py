@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
@@ -79,21 +80,34 @@ def freeze(policy: Any) -> FrozenPolicy:
     from ray.rllib.utils import try_import_tf
 
     tf = try_import_tf()
-    session = policy.get_session()
-    with session.graph.as_default():
-        outputs = {
-            name: tf.identity(tensor, name=f"export/{name}") for name, tensor in _inference_outputs(policy).items()
-        }
-        graph_def = tf.graph_util.convert_variables_to_constants(
-            session, session.graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()]
-        )
+    outputs, graph_def = _inference_graph(policy)
     inputs = _signature_inputs(policy)
     return FrozenPolicy(
-        graph_def=graph_def,
+        graph_def=tf.graph_util.convert_variables_to_constants(
+            policy.get_session(), graph_def, [tensor.op.name for tensor in outputs.values()]
+        ),
         inputs={name: tensor.name for name, tensor in inputs.items()},
         outputs={name: tensor.name for name, tensor in outputs.items()},
         placeholders={name: (tensor.dtype, tensor.shape.as_list()) for name, tensor in inputs.items()},
     )
+
+
+@lru_cache(maxsize=1)
+def _inference_graph(policy: Any) -> Tuple[Dict[str, Any], Any]:
+    """The outputs by name and the part of the policy's graph that they need, made once a policy.
+
+    Each making would add nodes to the graph for good, and takes ten times as long as the freezing itself.
+    """
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    graph = policy.get_session().graph
+    with graph.as_default():
+        outputs = {
+            name: tf.identity(tensor, name=f"export/{name}") for name, tensor in _inference_outputs(policy).items()
+        }
+    needed = [tensor.op.name for tensor in outputs.values()]
+    return outputs, tf.graph_util.extract_sub_graph(graph.as_graph_def(), needed)
 
 
 def _inference_outputs(policy: Any) -> Dict[str, Any]:
@@ -168,10 +182,9 @@ def write_onnx(frozen: FrozenPolicy, file: Path) -> None:
     The filter is float64 on the observation as the environment gives it, and so is applied before the network.
     Only inputs that the network uses are inputs of the file.
     """
+    import tensorflow.compat.v1 as tf
     import tf2onnx
-    from ray.rllib.utils import try_import_tf
 
-    tf = try_import_tf()
     used = _used_inputs(frozen)
     with tf.Graph().as_default() as graph:
         inputs = {name: tf.placeholder(*frozen.placeholders[name], name=name) for name in used}

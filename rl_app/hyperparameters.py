@@ -12,13 +12,13 @@ import difflib
 import json
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, get_args, get_type_hints
 
 from rl_app import algorithms
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.machine import Machine
-from rl_app.rules import breach
+from rl_app.rules import Rule, breach
 from rl_app.sagemaker import program_of
 
 PREFIX = "rl.training."
@@ -86,6 +86,15 @@ KIND_NAMES = {
 }
 PYTHONS = {"True": True, "False": False, "None": None}
 
+EVALUATION_RULES = (
+    Rule("evaluate_episodes", lambda value, _: value >= 1, "must be 1 or more"),
+    Rule("seed", lambda value, _: 0 <= value < 2**32, "must be 0 to 4294967295"),
+    Rule("algorithm", lambda value, _: value in algorithms.NAMES, f"must be one of {', '.join(algorithms.NAMES)}"),
+    Rule("max_steps", lambda value, _: value >= 1, "must be 1 or more"),
+    Rule("videos", lambda value, _: value >= 0, "must be 0 or more"),
+    Rule("max_run", lambda value, _: value >= 1, "must be 1 or more"),
+)
+
 # How many names a message lists
 FEW = 12
 
@@ -109,6 +118,39 @@ class Settings:
         default=24 * 60 * 60,
         metadata={"help": "the longest that the job may run, in seconds; then it is stopped"},
     )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The settings of a job whose ``command`` is ``evaluate``, each the bare hyperparameter of its name.
+
+    ``evaluate_episodes``, ``algorithm`` and ``env`` are named as AWS's evaluation script names them.
+    """
+
+    evaluate_episodes: int = field(default=10, metadata={"help": "how many episodes are played"})
+    seed: int = field(
+        default=0, metadata={"help": "the same seed gives the same episodes, to every model: 0 to 4294967295"}
+    )
+    deterministic: bool = field(
+        default=True, metadata={"help": "`true`: the policy's best action; `false`: samples of its distribution"}
+    )
+    restore: bool = field(
+        default=False,
+        metadata={"help": "`true`: restores the agent with Ray, from a pickle, in place of the exported policy"},
+    )
+    algorithm: Optional[str] = field(
+        default=None, metadata={"help": "for a model without policy.json, as AWS's launcher makes them: `PPO`, …"}
+    )
+    env: Optional[str] = field(default=None, metadata={"help": "another environment than the policy was trained in"})
+    env_config: Optional[Dict[str, Any]] = field(
+        default=None, metadata={"help": "what that environment is made with, as a JSON object"}
+    )
+    max_steps: Optional[int] = field(
+        default=None,
+        metadata={"help": "cuts an episode after so many steps; default: the training's `config.horizon`, if any"},
+    )
+    videos: int = field(default=2, metadata={"help": "how many episodes are recorded: the best, the worst, …"})
+    max_run: int = field(default=24 * 60 * 60, metadata={"help": "as in training"})
 
 
 @dataclass(frozen=True)
@@ -158,6 +200,37 @@ def parse(
     return Job(Settings(**job), trial, sagemaker)
 
 
+def parse_evaluation(raw: Mapping[str, str]) -> Evaluation:
+    """Types and checks the hyperparameters of an evaluation; ``command`` may be among them.
+
+    Raises:
+        UserError: the first that is unknown, of a wrong type or impossible.
+    """
+    kinds = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(Evaluation).items()}
+    kinds["env_config"] = (dict, NONE)
+    template = asdict(Evaluation())
+    given = {}
+    for key, text in raw.items():
+        if key.startswith(SAGEMAKERS) or key == "command":
+            continue
+        value = _decode(key, text, a_string=str in kinds.get(key, ()))
+        if "." in key or key == "experiment":
+            raise UserError(f"{key} = {_shown(value)}: an evaluation trains nothing; known are {_list(template)}")
+        if key not in template:
+            raise _unknown(key, value, template, list(template))
+        given[key] = _typed(value, kinds[key], key)
+    for rule in EVALUATION_RULES:
+        value = given.get(rule.names)
+        if value is not None and not rule.holds(value, given):
+            raise UserError(f"{rule.names} = {_shown(value)}: {rule.allowed}")
+    return Evaluation(**given)
+
+
+def is_evaluation(raw: Mapping[str, str]) -> bool:
+    """Whether the job evaluates a model; a user's own program may call anything ``command``."""
+    return not is_program(raw) and _decode("command", raw.get("command", ""), a_string=True) == "evaluate"
+
+
 def is_program(raw: Mapping[str, str]) -> bool:
     """Whether the job runs a program of the user's own, whose hyperparameters are its own business."""
     return program_of(raw) is not None
@@ -169,8 +242,11 @@ def qualify(key: str) -> str:
     return PREFIX + key if first in _template("PPO") or first in TUNES else key
 
 
-def assignments(words: Sequence[str]) -> Dict[str, str]:
+def assignments(words: Sequence[str], full: Callable[[str], str] = qualify) -> Dict[str, str]:
     """The hyperparameters of the words ``KEY=VALUE`` of a command line, by their full names.
+
+    Args:
+        full: gives a key's full name; ``str`` for an evaluation, whose keys have no prefix.
 
     Raises:
         UserError: a word without ``=`` or key, or a key twice.
@@ -180,7 +256,7 @@ def assignments(words: Sequence[str]) -> Dict[str, str]:
         key, equals, value = word.partition("=")
         if not key or not equals:
             raise UserError(f"{word}: expected KEY=VALUE, such as config.lr=0.001")
-        key = qualify(key)
+        key = full(key)
         if key in raw:
             raise UserError(f"{key} = {value}: given twice, before as {raw[key]}")
         raw[key] = value

@@ -1,4 +1,4 @@
-"""Plays SageMaker around the container's command: stages its input, runs it, stores what it leaves."""
+"""Plays SageMaker around the container's commands: stages its input, runs it, stores what it leaves."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rl_app import hyperparameters, metrics, sagemaker, source
+from rl_app import artifacts, hyperparameters, metrics, sagemaker, source
+from rl_app.artifacts import Model
 from rl_app.errors import JobError, UserError
 from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.hyperparameters import Settings
@@ -48,9 +49,12 @@ examples:
   python -m rl_app local train cartpole config.lr=0.001 stop.episode_reward_mean=195 seed=3
   python -m rl_app local train --job my-first --store s3://bucket/prefix
   python -m rl_app local train --resume my-first max_run=600
+  python -m rl_app local evaluate
+  python -m rl_app local evaluate my-first another deterministic=false --episodes 100 --seed 7
+  python -m rl_app local evaluate s3://bucket/prefix/my-first/output/model.tar.gz
 
 Where an argument is not given, the environment is asked: EXPERIMENT, HYPERPARAMETERS (words KEY=VALUE as in a
-shell, or a JSON object), JOB, STORE, and SAGEMAKER_BASE_DIR for --work.
+shell, or a JSON object), JOB, STORE, MODEL (for evaluate), and SAGEMAKER_BASE_DIR for --work.
 Exit status: 0 completed, 1 failed, 2 refused, 130 or 143 stopped by Ctrl-C or by SIGTERM and max_run.
 """
 
@@ -62,6 +66,7 @@ class Request:
     """A job that may start; ``earlier`` is the job.json that it goes on from, {} for a new one.
 
     ``code`` is what goes with the job as the user's own: the files and folders of a source, or of a program.
+    ``models`` are what an evaluation evaluates, by the channel that each goes to; a training job has none.
     """
 
     store: Store
@@ -71,6 +76,7 @@ class Request:
     work: Optional[Path]
     earlier: Record
     code: Sequence[Path]
+    models: Mapping[str, Model]
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def main(
 
     Args:
         argv: what follows ``local`` on the command line.
-        command: what runs in place of this program's own ``train``.
+        command: what runs in place of this program's own ``train`` or ``evaluate``.
         grace: seconds that the job has to end after SIGTERM, and the store to take what is left at the end.
 
     Returns:
@@ -115,8 +121,14 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=["train"], help="what the job does")
-    parser.add_argument("words", nargs="*", metavar="EXPERIMENT | KEY=VALUE", help="default: the default experiment")
+    parser.add_argument("command", choices=["train", "evaluate"], help="what the job does")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="EXPERIMENT | MODEL | KEY=VALUE",
+        help="train: one experiment, default: the default one; evaluate: models to compare, each a job's name, an "
+        "s3:// URL, a model.tar.gz or a directory, default: that of the newest completed job",
+    )
     name = parser.add_mutually_exclusive_group()
     name.add_argument("--job", metavar="NAME", help="default: the experiment and the time (UTC)")
     name.add_argument("--resume", metavar="NAME", help="go on with a stopped or failed job from its last checkpoint")
@@ -125,12 +137,17 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     code.add_argument("--source", metavar="DIR", help="envs.py and experiments.py of your own, and what they import")
     code.add_argument("--program", metavar="FILE", help="a program of your own, in place of the job built in")
     parser.add_argument("--dependency", metavar="DIR", action="append", default=[], help="a package for --program")
+    parser.add_argument("--episodes", metavar="N", help="evaluate: the same as evaluate_episodes=N")
+    parser.add_argument("--seed", metavar="N", help="evaluate: the same as seed=N")
+    parser.add_argument("--restore", action="store_true", help="evaluate: the same as restore=true")
     parser.add_argument("--work", metavar="DIR", help="what plays /opt/ml; default: a new one, removed at the end")
     return parser.parse_intermixed_args(argv)
 
 
 def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request:
     """Checks all that can be checked before anything is made; raises UserError."""
+    if options.command == "evaluate":
+        return _evaluation(options, environ)
     name = options.resume or options.job or environ.get("JOB") or None
     if name:
         sagemaker.check_job_name(name)
@@ -147,14 +164,56 @@ def _request(options: argparse.Namespace, environ: Mapping[str, str]) -> Request
     raw = {**before, **asked}
     # a job that goes on with the source that it was made with is checked once that is here
     settings = _settings(raw, experiments if code or not _source_kept(store, name, earlier) else None)
+    work = _work(options, environ, store, name)
+    if not hyperparameters.is_program(raw):
+        raw["experiment"] = settings.experiment
+    return Request(store, raw, settings, name, work, earlier, code, {})
+
+
+def _work(options: argparse.Namespace, environ: Mapping[str, str], store: Store, name: Optional[str]) -> Optional[Path]:
+    """The base directory that is given, if any; raises UserError where it, or else the job's own, is in use."""
     given = options.work or environ.get("SAGEMAKER_BASE_DIR")
     work = Path(given).absolute() if given else None
     base = work or (_base_in(store, name) if name else None)
     if base:
         _check_base(Paths(base))
-    if not hyperparameters.is_program(raw):
-        raw["experiment"] = settings.experiment
-    return Request(store, raw, settings, name, work, earlier, code)
+    return work
+
+
+def _evaluation(options: argparse.Namespace, environ: Mapping[str, str]) -> Request:
+    """The same of a job that evaluates; raises UserError."""
+    for flag in ("resume", "program"):
+        if getattr(options, flag):
+            raise UserError(f"--{flag} {getattr(options, flag)}: goes with train, not with evaluate")
+    name = options.job or environ.get("JOB") or None
+    if name:
+        sagemaker.check_job_name(name)
+    code = _code(options)
+    places = [word for word in options.words if "=" not in word] or shlex.split(environ.get("MODEL", ""))
+    given = [*(word for word in options.words if "=" in word), *_shorthands(options)]
+    raw = {**_from_text(environ.get("HYPERPARAMETERS", "").strip(), str), **hyperparameters.assignments(given, str)}
+    asked = hyperparameters.parse_evaluation(raw)
+    store = open_store(options.store or environ.get("STORE") or "runs", environ)
+    models = [artifacts.locate(place, store, environ) for place in places] or [artifacts.newest(store)]
+    channels = {"model": models[0]} if len(models) == 1 else dict(_channels(models))
+    work = _work(options, environ, store, name)
+    settings = Settings(f"{models[0].name[:30]}-evaluation", "evaluate", asked.seed, asked.max_run)
+    return Request(store, {**raw, "command": "evaluate"}, settings, name, work, {}, code, channels)
+
+
+def _shorthands(options: argparse.Namespace) -> List[str]:
+    """The hyperparameters that have flags of their own."""
+    flags = {"evaluate_episodes": options.episodes, "seed": options.seed, "restore": options.restore and "true"}
+    return [f"{key}={value}" for key, value in flags.items() if value]
+
+
+def _channels(models: Sequence[Model]) -> Iterator[Tuple[str, Model]]:
+    """A channel for each model, named after it; two of one name are told apart by a number."""
+    taken: Dict[str, int] = {}
+    for model in models:
+        name = re.sub("[^a-zA-Z0-9.-]+", "-", model.name)[:60].strip("-") or "model"
+        taken[name] = taken.get(name, 0) + 1
+        yield (name if taken[name] == 1 else f"{name}-{taken[name]}"), model
 
 
 def _code(options: argparse.Namespace) -> Sequence[Path]:
@@ -184,6 +243,9 @@ def _source_kept(store: Store, name: Optional[str], earlier: Record) -> bool:
 
 def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str, str]:
     """The hyperparameters that were given, by full name; the command line's go before the environment's."""
+    for flag in ("episodes", "seed", "restore"):
+        if getattr(options, flag):
+            raise UserError(f"--{flag}: goes with evaluate, not with train")
     words = [f"command={options.command}", *options.words]
     bare = next((index for index, word in enumerate(words) if "=" not in word), None)
     if bare is not None:
@@ -197,16 +259,14 @@ def _asked(options: argparse.Namespace, environ: Mapping[str, str]) -> Dict[str,
     return {**asked, **hyperparameters.assignments(words)}
 
 
-def _from_text(text: str) -> Dict[str, str]:
+def _from_text(text: str, full: Callable[[str], str] = hyperparameters.qualify) -> Dict[str, str]:
     try:
         if not text.startswith("{"):
-            return dict(hyperparameters.assignments(shlex.split(text)))
+            return dict(hyperparameters.assignments(shlex.split(text), full))
         values = json.loads(text).items()
     except ValueError as error:
         raise UserError(f"HYPERPARAMETERS {text!r}: must be words KEY=VALUE or a JSON object ({error})") from None
-    return {
-        hyperparameters.qualify(key): value if isinstance(value, str) else json.dumps(value) for key, value in values
-    }
+    return {full(key): value if isinstance(value, str) else json.dumps(value) for key, value in values}
 
 
 def _resumable(store: Store, name: str) -> Record:
@@ -218,6 +278,8 @@ def _resumable(store: Store, name: str) -> Record:
     except ValueError as error:
         raise UserError(f"--resume {name}: {store.url}/{name}/job.json is no JSON: {error}") from None
     state = record["TrainingJobStatus"]
+    if hyperparameters.is_evaluation(record.get("HyperParameters", {})):
+        raise UserError(f"--resume {name}: it is an evaluation, which is started anew: scripts/evaluate")
     if state == "Completed":
         raise UserError(f"--resume {name}: it is Completed; only a Stopped or Failed job goes on")
     if state == "InProgress":
@@ -261,12 +323,15 @@ def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], 
         record = _claim(request, environ)
         name = record["TrainingJobName"]
         _say(f"job {name}: its files go to {request.store.url}/{name}")
+        for model in request.models.values():
+            _say(f"model {model.name}: {model.uri}")
         base = request.work or _base_in(request.store, name) or Path(tempfile.mkdtemp(prefix=f"{name}-"))
         try:
             paths = _stage(request, name, base)
             child = _start(command, paths, name, environ)
         except (UserError, JobError, OSError) as error:
-            return _finish(request, record, base, End("Failed", 1, reason=str(error)), [])
+            code = error.errno if isinstance(error, UserError) else 1
+            return _finish(request, record, base, End("Failed", code, reason=str(error)), [])
         record["Local"]["Processes"][str(child.pid)] = _started(child.pid)
         record["TrainingStartTime"] = _now().isoformat()
         record["CheckpointConfig"]["LocalPath"] = str(paths.checkpoints)
@@ -319,7 +384,7 @@ def _names(request: Request) -> Iterator[str]:
     if request.name:
         yield request.name
         return
-    experiment = re.sub("[^a-zA-Z0-9]+", "-", request.settings.experiment)[:32].strip("-")
+    experiment = re.sub("[^a-zA-Z0-9]+", "-", request.settings.experiment)[:41].strip("-")
     name = f"{experiment or 'job'}-{_now():%Y-%m-%d-%H-%M-%S}"
     yield name
     yield from (f"{name}-{number}" for number in itertools.count(2))
@@ -334,6 +399,7 @@ def _new_record(request: Request, name: str, environ: Mapping[str, str]) -> Reco
         "CreationTime": now,
         "LastModifiedTime": now,
         "HyperParameters": request.hyperparameters,
+        "InputDataConfig": [_channel(channel, model) for channel, model in request.models.items()],
         "AlgorithmSpecification": {"TrainingImage": environ.get("RL_IMAGE") or None},
         "Versions": _versions(),
         "OutputDataConfig": {"S3OutputPath": url},
@@ -344,6 +410,14 @@ def _new_record(request: Request, name: str, environ: Mapping[str, str]) -> Reco
             "Space": _process_space(),
             "Processes": {str(os.getpid()): _started(os.getpid())},
         },
+    }
+
+
+def _channel(name: str, model: Model) -> Record:
+    """A channel as DescribeTrainingJob gives it."""
+    return {
+        "ChannelName": name,
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": model.uri}},
     }
 
 
@@ -397,7 +471,7 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     config = DirectoryStore(paths.config)
     staged = {"sagemaker_s3_output": request.store.url, **_stage_code(request, name, paths)}
     config.write("hyperparameters.json", _json({**request.hyperparameters, **staged}))
-    config.write("inputdataconfig.json", _json({}))
+    config.write("inputdataconfig.json", _json({channel: {"TrainingInputMode": "File"} for channel in request.models}))
     config.write(
         "resourceconfig.json",
         _json({"current_host": host, "hosts": [host], "network_interface_name": "eth0" if in_compose else "lo"}),
@@ -406,11 +480,17 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
         directory.mkdir(parents=True, exist_ok=True)
     if request.earlier:
         restore(request.store, f"{name}/checkpoints", paths.checkpoints)
+    for channel, model in request.models.items():
+        shutil.rmtree(paths.data / channel, ignore_errors=True)
+        model.fetch(paths.data / channel)
     return paths
 
 
 def _stage_code(request: Request, name: str, paths: Paths) -> Dict[str, str]:
-    """Keeps the user's code with the job and unpacks it; returns the hyperparameter that says where."""
+    """Keeps the user's code with the job and unpacks it; returns the hyperparameter that says where.
+
+    An evaluation without any of its own takes what the first of its models that has some was trained with.
+    """
     key, directory = f"{name}/source/sourcedir.tar.gz", _source_directory(paths)
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "sourcedir.tar.gz"
@@ -420,6 +500,9 @@ def _stage_code(request: Request, name: str, paths: Paths) -> Dict[str, str]:
         elif request.earlier:
             with suppress(FileNotFoundError):
                 request.store.download(key, archive)
+        for model in [each for each in request.models.values() if each.source and not request.code][:1]:
+            model.store.download(str(model.source), archive)
+            request.store.upload(archive, key)
         if not archive.exists():
             return {}
         source.unpack(archive, directory)
@@ -561,6 +644,13 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _final_metrics(paths: Paths) -> List[Dict[str, Any]]:
     """The last rewards of the job, as DescribeTrainingJob gives the last values of its metrics."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        found = json.loads((paths.output_data / "evaluation.json").read_text())["models"][0]
+        now = _now().isoformat()
+        return [
+            {"MetricName": f"episode_reward_{key}", "Value": float(found[key]), "Timestamp": now}
+            for key in ("mean", "max")
+        ]
     for directory in (paths.output_data, paths.checkpoints):
         try:
             rows = [row for row in metrics.read(directory) if row.get("episode_reward_mean") is not None]
@@ -616,10 +706,13 @@ def _closing_words(request: Request, record: Record, end: End, kept: Optional[Pa
         yield f"  model  {record['ModelArtifacts']['S3ModelArtifacts']}"
     if kept:
         yield f"  kept   {kept}, for it holds what is not in the store"
-    if end.status == "Completed":
+    if request.models and end.status != "Failed":
+        yield f"  next   scripts/fetch {name}    its report.html, evaluation.json and videos"
+    elif end.status == "Completed":
+        yield f"  next   scripts/evaluate {name}    what the policy is worth"
         again = f"{request.settings.experiment} seed={(request.settings.seed or 0) + 1}"
         yield f"  next   scripts/train {again}    the same with another seed"
-    if end.status != "Completed":
+    elif not request.models:
         yield f"  next   scripts/train --resume {name}    go on from the last checkpoint"
 
 

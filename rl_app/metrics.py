@@ -23,6 +23,7 @@ _FROM_RESULT = (
     "time_this_iter_s",
     "time_total_s",
     "timestamp",
+    "optimizer_steps_this_iter",
 )
 _TIMERS = ("sample_time_ms", "load_time_ms", "grad_time_ms", "update_time_ms")
 

@@ -98,7 +98,7 @@ class Policy:
         Raises:
             UserError: a file is missing, is no such file, or does not fit the others; it is named.
         """
-        facts = _read_facts(directory / "policy.json")
+        facts = read_facts(directory / "policy.json")
         try:
             policy = cls(facts, _network(directory, facts))
         except (KeyError, TypeError, ValueError) as error:
@@ -230,7 +230,8 @@ def size(space: Space) -> int:
 # ---- files
 
 
-def _read_facts(file: Path) -> Dict[str, Any]:
+def read_facts(file: Path) -> Dict[str, Any]:
+    """What policy.json says; raises UserError where it is missing or no policy.json."""
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

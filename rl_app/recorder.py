@@ -42,7 +42,7 @@ CREATOR = "creator.pkl"
 HERE = str(Path(__file__).parents[1])
 LOWEST_PRIORITY = 19
 POLL_S = 0.5
-# Each episode starts alike, so that videos compare; training's environments have other seeds.
+# Each video's episode starts alike, so that they compare, and as none that was trained on.
 SEED = 500_000
 # A video at most each twentieth of the job's time: a long job has a hundred of them, not ten thousand.
 SHARE_OF_JOB = 0.05
@@ -58,7 +58,7 @@ class Recorder:
     """Keeps ``videos/`` and ``report.html`` in ``output`` while the block runs, and says there how it ended.
 
     Nothing that goes wrong in it ends the training: ``say`` is given one line, and training goes on.
-    ``create`` makes the environment for an episode, seeded by :data:`SEED`; ``facts`` are :func:`report.facts`;
+    ``facts`` are those of :func:`rl_app.report.facts`; ``create`` makes the environment from its ``env_config``;
     ``stop`` is true at the end of a block that was asked to end.
     """
 
@@ -151,11 +151,14 @@ class Recorder:
 
     def _last_video(self, deadline_s: float) -> None:
         assert self._process.stdin is not None
+        share_of_session(self._process.pid, 0)  # the training, to which it gave way, is over
         try:
             _write(self._spool / DEADLINE, json.dumps(time.monotonic() + deadline_s - RESERVE_S))
             self._process.stdin.close()
             self._process.wait(deadline_s)
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            self._say(f"the last video is not made: it took more than {deadline_s:.0f} s")
+        except OSError as error:
             self._say(f"the last video is not made: {error}")
 
     def _pass_on(self) -> None:
@@ -205,7 +208,7 @@ def _write(file: Path, text: str) -> None:
 
 def main(spool: Path, output: Path) -> None:
     """Makes videos of what is offered, and the report, until the trainer ends or is gone."""
-    os.nice(LOWEST_PRIORITY)
+    give_way()
     die_with_trainer()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the trainer takes a stop, and says when to end
@@ -219,6 +222,22 @@ def main(spool: Path, output: Path) -> None:
     deadline = last_deadline(spool)
     if deadline is not None:
         studio.record_last(deadline)
+
+
+def give_way() -> None:
+    """Takes the lowest priority, towards processes of other sessions too, such as Ray's workers.
+
+    With automatic groups Linux shares the CPUs between sessions first, and heeds priorities only within one.
+    """
+    os.nice(LOWEST_PRIORITY)
+    os.setsid()
+    share_of_session(os.getpid(), LOWEST_PRIORITY)
+
+
+def share_of_session(process: int, nice: int) -> None:
+    """Sets how much of the CPUs the session of a process gets, on the scale of nice, where Linux has such groups."""
+    with suppress(OSError):
+        Path(f"/proc/{process}/autogroup").write_text(str(nice))
 
 
 def die_with_trainer() -> None:
@@ -365,6 +384,7 @@ def alarm(seconds: float) -> Iterator[None]:
 def make_video(env: Any, policy: Any, file: Path, over: Callable[[], bool]) -> None:
     """Plays an episode of the environment by the policy into ``file``, cut where ``over`` holds."""
     try:
+        env.seed(SEED)
         every, rate = videos.playback(env)
         pictures = videos.episode(env, policy, every)
         videos.encode(until(over, pictures), rate, file)
@@ -395,3 +415,5 @@ def load_policy(directory: Path) -> Any:
 
 if __name__ == "__main__":
     main(*map(Path, sys.argv[1:]))
+    sys.stdout.flush()
+    os._exit(0)  # TensorFlow's own end would take seconds that the trainer waits for

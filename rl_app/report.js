@@ -201,7 +201,7 @@
     svg.addEventListener("pointerleave", hide);
   }
 
-  const holders = [...document.querySelectorAll(".chart")];
+  const holders = [...document.querySelectorAll(".chart[data-chart]")];
 
   function drawAll() {
     const axis = chosen();

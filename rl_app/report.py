@@ -77,14 +77,19 @@ def facts(job: Job, machine: Machine, name: str) -> Dict[str, Any]:
         "settings": differences(trial["config"], algorithms.default_config(trial["run"])),
         "seed": job.settings.seed,
         "versions": export.versions(),
-        "machine": {
-            "CPUs": machine.cpus,
-            "GPUs": machine.gpus,
-            "memory": _gibibytes(),
-            "system": platform.platform(),
-        },
+        "machine": machine_facts(machine),
         "host": socket.gethostname(),
         "started": time.time(),
+    }
+
+
+def machine_facts(machine: Machine) -> Dict[str, Any]:
+    """What the report says of the machine."""
+    return {
+        "CPUs": machine.cpus,
+        "GPUs": machine.gpus,
+        "memory": _gibibytes(),
+        "system": platform.platform(),
     }
 
 
@@ -179,27 +184,58 @@ def render(
         *_time(known["started"], rows, outcome),
         Section("Stop conditions", _stop_table(known["stop"], rows)),
         Section("Settings that differ from RLlib's defaults", _settings_table(known)),
-        Section("Made with", _definitions({"seed": known["seed"], **known["versions"]})),
-        Section("Machine", _definitions({"host": known["host"], **known["machine"]})),
+        Section("Made with", definitions({"seed": known["seed"], **known["versions"]})),
+        Section("Machine", definitions({"host": known["host"], **known["machine"]})),
     ]
     label, text = verdict(known["stop"], rows, outcome)
-    data = {
-        "live": outcome.state == RUNNING,
-        "goal": known["stop"].get("episode_reward_mean"),
-        "points": thinned(rows, MOST_POINTS),
-    }
+    return page(
+        Headline(
+            title=str(known["experiment"]),
+            what=f"{known['algorithm']} on {known['env']}",
+            job=str(known["job"]),
+            started=known["started"],
+            written=f"{'as of' if outcome.state == RUNNING else 'ended'} {_date(now)}",
+            state=label,
+            verdict=text,
+        ),
+        _tiles(known, rows),
+        sections,
+        {
+            "live": outcome.state == RUNNING,
+            "goal": known["stop"].get("episode_reward_mean"),
+            "points": thinned(rows, MOST_POINTS),
+        },
+    )
+
+
+class Headline(NamedTuple):
+    """The top of a page, as plain text; ``started`` in Unix seconds, ``state`` a word of :func:`verdict`."""
+
+    title: str
+    what: str
+    job: str
+    started: float
+    written: str
+    state: str
+    verdict: str
+
+
+def page(
+    head: Headline, tiles: Iterable[Tuple[str, str, str]], sections: Iterable[Section], data: Mapping[str, Any]
+) -> str:
+    """A page of this look: ``tiles`` are (name, value, note), ``data`` is what ``report.js`` draws."""
     script, style = _beside("report.js"), _beside("report.css")
     return Template(_beside("report.html")).substitute(
         policy=_content_security_policy(script, style),
-        title=escape(f"{known['experiment']}: {text}"),
-        experiment=escape(str(known["experiment"])),
-        what=escape(f"{known['algorithm']} on {known['env']}"),
-        job=escape(str(known["job"])),
-        started=escape(_date(known["started"])),
-        written=escape(f"{'as of' if outcome.state == RUNNING else 'ended'} {_date(now)}"),
-        state=label,
-        verdict=escape(text),
-        tiles="".join(_tile(*tile) for tile in _tiles(known, rows)),
+        title=escape(f"{head.title}: {head.verdict}"),
+        experiment=escape(head.title),
+        what=escape(head.what),
+        job=escape(head.job),
+        started=escape(_date(head.started)),
+        written=escape(head.written),
+        state=head.state,
+        verdict=escape(head.verdict),
+        tiles="".join(_tile(*tile) for tile in tiles),
         sections="\n".join(f"<section><h2>{escape(title)}</h2>\n{body}</section>" for title, body in sections),
         data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         script=script,
@@ -236,7 +272,7 @@ def verdict(stop: Mapping[str, float], rows: Sequence[Row], outcome: Outcome) ->
         return "training", "Training" if rows else "Starting"
     if "episode_reward_mean" in reached:
         return "solved", f"Solved: mean reward {latest['episode_reward_mean']:,.2f}"
-    limits = ", ".join(f"{key} {_number(stop[key])}" for key in reached)
+    limits = ", ".join(f"{key} {number(stop[key])}" for key in reached)
     return (
         "capped",
         f"{'Not solved, ended' if 'episode_reward_mean' in stop else 'Ended'} at {limits or 'its limit'}",
@@ -254,27 +290,27 @@ def _tiles(known: Mapping[str, Any], rows: Sequence[Row]) -> List[Tuple[str, str
     )
     spread = latest.get("episode_reward_std")
     reward_notes = [
-        "" if spread is None else f"± {_number(spread)}",
-        "" if goal is None else f"goal {_number(goal)}",
+        "" if spread is None else f"± {number(spread)}",
+        "" if goal is None else f"goal {number(goal)}",
     ]
     return [
-        ("mean reward", _number(latest.get("episode_reward_mean")), " · ".join(filter(None, reward_notes))),
+        ("mean reward", number(latest.get("episode_reward_mean")), " · ".join(filter(None, reward_notes))),
         (
             "best",
-            _number(best.get("episode_reward_mean")),
+            number(best.get("episode_reward_mean")),
             f"iteration {best['training_iteration']:,}" if best else "",
         ),
         (
             "iterations",
-            _number(latest.get("training_iteration")),
+            number(latest.get("training_iteration")),
             _counted(latest.get("episodes_total"), "episodes"),
         ),
         (
             "env steps",
-            _number(latest.get("timesteps_total")),
+            number(latest.get("timesteps_total")),
             _counted(latest.get("steps_per_s"), "a second"),
         ),
-        ("training time", _duration(latest.get("time_total_s")), ""),
+        ("training time", duration(latest.get("time_total_s")), ""),
     ]
 
 
@@ -342,14 +378,19 @@ def _videos(videos: Sequence[Video], rows: Sequence[Row]) -> List[Section]:
         marks = [word for word, marked in (("best", best), ("latest", latest)) if video == marked]
         reward = "no episode had ended" if video.reward is None else f"mean reward {video.reward:,.2f}"
         caption = " · ".join([f"iteration {video.iteration:,}", reward, *marks])
-        source = f"data:video/mp4;base64,{base64.b64encode(video.file.read_bytes()).decode()}"
-        figures.append(
-            f'<figure><video controls muted loop playsinline preload=metadata src="{source}"></video>'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
+        figures.append(figure(video.file, caption))
     left_out = len(videos) - len(chosen)
     note = f"<p class=none>{left_out} of {len(videos)} are not in this file but beside it, in {VIDEOS}/.</p>"
     return [Section("Videos", f"<div class=videos>{''.join(figures)}</div>{note if left_out else ''}")]
+
+
+def figure(file: Path, caption: str) -> str:
+    """A video with a caption, as HTML that holds both."""
+    source = f"data:video/mp4;base64,{base64.b64encode(file.read_bytes()).decode()}"
+    return (
+        f'<figure><video controls muted loop playsinline preload=metadata src="{source}"></video>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
 def chosen_videos(
@@ -420,7 +461,7 @@ def _time(started: float, rows: Sequence[Row], outcome: Outcome) -> List[Section
         bars.append(f'<rect class=part{i} x="{x:.2f}" width="{share:.2f}" height="6"></rect>')
         legend.append(
             f"<tr><td><svg viewBox='0 0 1 1'><rect class=part{i} width=1 height=1></rect></svg>{part}</td>"
-            f"<td>{_duration(seconds)}</td><td>{share:.0f} %</td></tr>"
+            f"<td>{duration(seconds)}</td><td>{share:.0f} %</td></tr>"
         )
         x += share
     bar = f'<svg class=bar viewBox="0 0 100 6" preserveAspectRatio=none aria-hidden=true>{"".join(bars)}</svg>'
@@ -432,19 +473,17 @@ def _time(started: float, rows: Sequence[Row], outcome: Outcome) -> List[Section
 
 def _stop_table(stop: Mapping[str, float], rows: Sequence[Row]) -> str:
     latest = rows[-1] if rows else {}
-    return _table(
-        ("at least", "limit", "now"), [(key, _number(v), _number(latest.get(key))) for key, v in stop.items()]
-    )
+    return table(("at least", "limit", "now"), [(key, number(v), number(latest.get(key))) for key, v in stop.items()])
 
 
 def _settings_table(known: Mapping[str, Any]) -> str:
     if not known["settings"]:
         return "<p class=none>None.</p>"
     shown = [(path, _value(value), _value(default)) for path, value, default in known["settings"]]
-    return _table(("setting", "value", f"default of {known['algorithm']}"), shown)
+    return table(("setting", "value", f"default of {known['algorithm']}"), shown)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
     body = "".join(
         f"<tr><td>{_breakable(name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
@@ -458,7 +497,7 @@ def _breakable(name: str) -> str:
     return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
-def _definitions(values: Mapping[str, Any]) -> str:
+def definitions(values: Mapping[str, Any]) -> str:
     pairs = (f"<div><dt>{escape(str(key))}</dt><dd>{escape(_value(value))}</dd></div>" for key, value in values.items())
     return f"<dl>{''.join(pairs)}</dl>"
 
@@ -472,7 +511,7 @@ def _value(value: Any) -> str:
     return UNKNOWN if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
-def _number(value: Optional[float]) -> str:
+def number(value: Optional[float]) -> str:
     if value is None:
         return UNKNOWN
     return f"{value:,.2f}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"
@@ -482,7 +521,7 @@ def _counted(value: Optional[float], unit: str) -> str:
     return "" if value is None else f"{value:,.0f} {unit}"
 
 
-def _duration(seconds: Optional[float]) -> str:
+def duration(seconds: Optional[float]) -> str:
     if seconds is None:
         return UNKNOWN
     if seconds < 100:

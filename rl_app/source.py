@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import traceback
+import zlib
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ from rl_app.sagemaker import SOURCE_FILES, Contract, Paths
 
 Download = Callable[[str, Path], None]
 INSTALL_DEADLINE_S = 900.0
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def unpack(archive: Path, directory: Path) -> None:
                         f"{archive}: {member.name}: only plain files below the archive's folder are unpacked"
                     )
             tar.extractall(str(directory), members)
-    except (OSError, EOFError, tarfile.TarError) as error:
+            while tar.fileobj and tar.fileobj.read(CHUNK):  # at its end is the checksum, which a tar reader ignores
+                pass
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise UserError(f"{archive}: no tar archive that can be read: {error}") from None
 
 

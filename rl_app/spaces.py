@@ -34,5 +34,12 @@ def describe(space: Any) -> Dict[str, Any]:
     raise ValueError(f"{kind} is no space of Gym")
 
 
+def outline(described: Any) -> Any:
+    """A description without bounds and types of numbers: what a network's inputs and outputs depend on."""
+    if isinstance(described, dict):
+        return {key: outline(part) for key, part in described.items() if key not in ("low", "high", "dtype")}
+    return [outline(part) for part in described] if isinstance(described, list) else described
+
+
 def _bounds(array: Any) -> List[Optional[float]]:
     return [value if math.isfinite(value) else None for value in array.ravel().tolist()]

@@ -63,33 +63,49 @@ class Store(Protocol):
     def upload(self, path: Path, key: str) -> None:
         """Puts a copy of the local file there."""
 
-    def download(self, key: str, path: Path) -> None:
-        """Puts a copy here, making directories on the way; raises FileNotFoundError where there is none."""
+    def download(self, key: str, path: Path, arrived: Optional[Callable[[int], None]] = None) -> None:
+        """Puts a copy here, making directories on the way; raises FileNotFoundError where there is none.
+
+        ``arrived`` is told the bytes of each part that has come.
+        """
 
     def list(self, prefix: str) -> List[Entry]:
         """All below the folder ``prefix`` ("" for the whole store), sorted by key."""
+
+    def folders(self) -> List[str]:
+        """The names at the top that have files below them: each job's, sorted."""
 
     def delete(self, key: str) -> None:
         """Removes it, where it is there."""
 
 
-def open_store(url: str, environ: Mapping[str, str] = os.environ) -> Store:
+def open_store(url: str, environ: Mapping[str, str] = os.environ, make: bool = True) -> Store:
     """Opens ``s3://BUCKET[/PREFIX]`` or a directory (a path or a file:// URL).
 
-    A bucket is asked for, and made where it is missing; a directory is made by the first write.
+    A bucket is asked for, and made where it is missing; a directory is made by the first write. Without ``make``
+    the store is to be read: one that is missing is refused.
 
     Raises:
-        UserError: not a URL of a store; unreachable; refused the credentials.
+        UserError: not a URL of a store; unreachable; refused the credentials; missing, without ``make``.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "file":
-        return _open_directory(Path(unquote(rest) if separator else url).expanduser().absolute())
+        return _open_directory(Path(unquote(rest) if separator else url).expanduser().absolute(), make)
     if scheme != "s3":
         raise UserError(f"store {url}: must be s3://BUCKET[/PREFIX] or a directory")
     bucket, _, prefix = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise UserError(f"store {url}: bucket {bucket!r} must be 3 to 63 of a-z, 0-9, '-' and '.', ends alphanumeric")
-    return _open_bucket(bucket, _checked(prefix.rstrip("/")) if prefix else "", environ)
+    return _open_bucket(bucket, _checked(prefix.rstrip("/")) if prefix else "", environ, make)
+
+
+def fetch(url: str, file: Path) -> None:
+    """Downloads one object of S3; raises UserError where there is none."""
+    folder, _, name = url.rpartition("/")
+    try:
+        open_store(folder).download(name, file)
+    except FileNotFoundError:
+        raise UserError(f"{url}: there is no such file") from None
 
 
 def restore(store: Store, prefix: str, directory: Path) -> None:
@@ -132,9 +148,11 @@ class DirectoryStore:
         with path.open("rb"), self._told(key), _beside(self._path(key)) as file:
             shutil.copyfile(path, file)
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, arrived: Optional[Callable[[int], None]] = None) -> None:
         with self._told(key), _beside(path) as file:
             shutil.copyfile(self._path(key), file)
+            if arrived:
+                arrived(file.stat().st_size)
 
     def list(self, prefix: str) -> List[Entry]:
         with self._told(prefix):
@@ -146,6 +164,15 @@ class DirectoryStore:
                 ),
                 key=lambda entry: entry.key,
             )
+
+    def folders(self) -> List[str]:
+        with self._told(""):
+            try:
+                entries = list(os.scandir(self.root))
+            except FileNotFoundError:
+                return []
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            return sorted(name for name in names if name != WORK and not temporary(name))
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -213,9 +240,9 @@ class S3Store:
         with self._told(key):
             self._client.upload_file(str(path), **self._object(key), Config=_one_thread())
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, arrived: Optional[Callable[[int], None]] = None) -> None:
         with self._told(key), _beside(path) as file:
-            self._client.download_file(**self._object(key), Filename=str(file), Config=_one_thread())
+            self._client.download_file(**self._object(key), Filename=str(file), Config=_one_thread(), Callback=arrived)
 
     def list(self, prefix: str) -> List[Entry]:
         below = self._prefix + (f"{_checked(prefix)}/" if prefix else "")
@@ -231,6 +258,15 @@ class S3Store:
                 for found in page.get("Contents", [])
                 if not found["Key"].endswith("/")  # a folder that some console made
             ]
+
+    def folders(self) -> List[str]:
+        with self._told(""):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix, Delimiter="/"
+            )
+            return sorted(
+                found["Prefix"][len(self._prefix) : -1] for page in pages for found in page.get("CommonPrefixes", [])
+            )
 
     def delete(self, key: str) -> None:
         with self._told(key):
@@ -400,19 +436,21 @@ def _give_to_owner(path: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _open_directory(root: Path) -> DirectoryStore:
+def _open_directory(root: Path, make: bool) -> DirectoryStore:
     try:
         there = next(folder for folder in (root, *root.parents) if folder.exists())
     except OSError as error:
         raise UserError(f"store {root}: {error.strerror}") from None
     if not there.is_dir():
         raise UserError(f"store {root}: {there} is not a directory")
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not make and there != root:
+        raise UserError(f"store {root}: there is no such directory")
+    if make and not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"store {root}: {there} is not writable")
     return DirectoryStore(root)
 
 
-def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Store:
+def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str], make: bool) -> S3Store:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     url, endpoint = f"s3://{bucket}", _endpoint(environ)
@@ -420,10 +458,12 @@ def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str]) -> S3Stor
     where = f"{urlsplit(endpoint).scheme}://{urlsplit(endpoint).netloc.rpartition('@')[2]}" if endpoint else "AWS"
     try:
         client = _client(environ, endpoint)
-        _have_bucket(client, bucket)
+        _have_bucket(client, bucket, make)
     except (NoCredentialsError, PartialCredentialsError):
         raise UserError(f"store {url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from None
     except ClientError as error:
+        if _code(error) == "404":
+            raise UserError(f"store {url}: {where} has no such bucket") from None
         if _code(error) in _REFUSED:
             raise UserError(f"store {url}: {where} refused the credentials, or they may not use this bucket") from None
         raise UserError(f"store {url}: {where} answers: {_cause(error)}") from None
@@ -466,14 +506,14 @@ def _client(environ: Mapping[str, str], endpoint: Optional[str]) -> Any:
     return client
 
 
-def _have_bucket(client: Any, bucket: str) -> None:
+def _have_bucket(client: Any, bucket: str, make: bool) -> None:
     from botocore.exceptions import ClientError
 
     try:
         client.head_bucket(Bucket=bucket)
         return
     except ClientError as error:
-        if _code(error) != "404":
+        if _code(error) != "404" or not make:
             raise
     region = client.meta.region_name
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Option
 from rl_app import checkpoints, hyperparameters, report, sagemaker, source
 from rl_app.console import Display, capture
 from rl_app.envs import ENVS
-from rl_app.errors import JobError, UserError
+from rl_app.errors import JobError, UserError, reason_of
 from rl_app.hyperparameters import Job
 from rl_app.machine import Machine, detect
 from rl_app.metrics import History, Row, row
 from rl_app.recorder import Recorder
 from rl_app.sagemaker import Contract, Paths
 from rl_app.stopping import IterationDropped, StopRequest
-from rl_app.store import Mirror, open_store
+from rl_app.store import Mirror, fetch, open_store
 
 if TYPE_CHECKING:
     from rl_app.envs.creation import Creator
@@ -61,6 +61,8 @@ PREPARED: List[Prepared] = []
 def command() -> int:
     """What the image runs for ``train``: checks the job, then hands over to sagemaker-training, which calls main.
 
+    A job whose hyperparameter ``command`` is ``evaluate`` becomes that command, which needs no toolkit.
+
     Returns:
         The exit status: 2 for what the user can fix; the toolkit's own where it took over.
     """
@@ -68,6 +70,8 @@ def command() -> int:
     terminal: TextIO = sys.stderr
     try:
         contract = sagemaker.read_config(paths)
+        if hyperparameters.is_evaluation(contract.hyperparameters):
+            os.execv(sys.executable, [sys.executable, "-m", __package__, "evaluate"])
         # With the intermediate directory there, sagemaker-training leaves its upload to us: it misses renamed files.
         sagemaker.make_output_directories(paths)
         sagemaker.complete_config(paths)
@@ -91,7 +95,7 @@ def prepare(contract: Contract, paths: Paths) -> Optional[Trial]:
     Raises:
         UserError: what the user can fix.
     """
-    own = source.prepare(contract, paths, download)
+    own = source.prepare(contract, paths, fetch)
     if contract.program:
         return None
     job = hyperparameters.parse(contract.hyperparameters, detect(), own.experiments)
@@ -100,15 +104,6 @@ def prepare(contract: Contract, paths: Paths) -> Optional[Trial]:
 
     try_out(trial.creator, job.trial["env"], job.trial["config"].get("env_config", {}), job.settings.seed)
     return trial
-
-
-def download(url: str, file: Path) -> None:
-    """Downloads one object of S3; raises UserError where there is none."""
-    folder, _, name = url.rpartition("/")
-    try:
-        open_store(folder).download(name, file)
-    except FileNotFoundError:
-        raise UserError(f"{url}: there is no such file") from None
 
 
 def hand_over() -> int:
@@ -148,15 +143,6 @@ def main() -> None:
             raise RuntimeError(reason) from error
         finally:
             shutil.copytree(paths.intermediate, paths.output_data, dirs_exist_ok=True)
-
-
-def reason_of(error: BaseException) -> str:
-    """The one line that a person sees: the text of a UserError, else the type and the first line of the text."""
-    if isinstance(error, UserError):
-        # Ray wraps what a worker raised; the last line of its text is the error itself
-        return str(error).strip().splitlines()[-1].replace(f"{UserError.__module__}.UserError: ", "")
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[-1] if lines else 'no message'}"
 
 
 @contextmanager
@@ -205,13 +191,14 @@ def run_trial(trial: Trial, name: str, paths: Paths, terminal: TextIO) -> None:
     machine, job = detect(), trial.job
     with StopRequest() as stop, Display(terminal, job.trial["stop"]) as display:
         display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({machine.cpus} CPUs)")
-        with ray_trainer(trial, machine, paths) as trainer:
+        facts = report.facts(job, machine, name)
+        with Recorder(paths.intermediate, facts, trial.creator, display.say, stop) as recorder, ray_trainer(
+            trial, machine, paths
+        ) as trainer:
             history = History([paths.intermediate, paths.checkpoints])
-            facts = report.facts(job, machine, name)
-            with Recorder(paths.intermediate, facts, trial.creator, display.say, stop) as recorder:
-                resume(trainer, paths, history, display)
-                train(trainer, job.trial, paths, history, stop, display, recorder)
-                export_best(trainer, paths, history, job, display, recorder)
+            resume(trainer, paths, history, display)
+            train(trainer, job.trial, paths, history, stop, display, recorder)
+            export_best(trainer, paths, history, job, display, recorder)
 
 
 @contextmanager

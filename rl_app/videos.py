@@ -11,10 +11,11 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from rl_app.episodes import Exported, Step, steps
 from rl_app.errors import JobError
 
 if TYPE_CHECKING:
@@ -77,29 +78,24 @@ def playback(env: Any) -> Tuple[int, float]:
 def episode(env: Any, policy: Policy, every: int = 1, most_steps: int = MOST_STEPS) -> Iterator[Array]:
     """Plays one episode, or ``most_steps`` of it.
 
+    Yields and raises:
+        As :func:`pictures`.
+    """
+    return pictures(env, steps(env, Exported(policy), most=most_steps), every)
+
+
+def pictures(env: Any, played: Iterable[Step], every: int) -> Iterator[Array]:
+    """Draws an environment while it is played.
+
     Yields:
         Pictures uint8 ``[height, width, 3]``: of the first state, of the last, and of one step in ``every``.
 
     Raises:
         NotRenderableError: ``render`` is not implemented, or returns something else than a picture.
     """
-    observation, state, previous = env.reset(), policy.initial_state(1), None
-    yield _picture(env)
-    for step in range(1, most_steps + 1):
-        outputs = policy.act(policy.flatten([observation]), state, previous=previous)
-        state = [outputs[f"state_out_{i}"] for i in range(len(state))]
-        observation, reward, done, _ = env.step(policy.env_actions(outputs)[0])
-        previous = {"prev_action": _actions(outputs), "prev_reward": np.array([reward])}
-        if done or step % every == 0:
+    for step in played:
+        if step.done or step.number % every == 0:
             yield _picture(env)
-        if done:
-            return
-
-
-def _actions(outputs: Mapping[str, Array]) -> Array:
-    """The last action as networks take it that look back: unbounded, the parts of a Tuple in one row."""
-    parts = [part for name, part in outputs.items() if re.fullmatch(r"actions_\d+", name)]
-    return parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
 def _picture(env: Any) -> Array:
@@ -128,8 +124,7 @@ def encode(pictures: Iterable[Array], rate: float, file: Path) -> None:
         for picture in pictures:
             if encoder is None:
                 shape = picture.shape
-                # A session of its own: Ctrl-C on a terminal would end ffmpeg in the middle of a video.
-                encoder = subprocess.Popen(_ffmpeg(shape, rate, beside), stdin=subprocess.PIPE, start_new_session=True)
+                encoder = subprocess.Popen(_ffmpeg(shape, rate, beside), stdin=subprocess.PIPE)
             if picture.shape != shape:
                 raise JobError(f"pictures of one episode differ in size: {shape} and {picture.shape}")
             assert encoder.stdin is not None

@@ -33,6 +33,18 @@ class StoreContract:
         assert not (tmp_path / "a").exists()
         store.delete("job/a.json")
 
+    def test_tells_the_jobs_without_their_files(self, store: Store) -> None:
+        assert store.folders() == []
+        for key in ("b/job.json", "a/output/intermediate/x", "a/job.json", "no-folder"):
+            store.write(key, b"1")
+        assert store.folders() == ["a", "b"]
+
+    def test_a_download_tells_how_much_has_arrived(self, store: Store, tmp_path: Path) -> None:
+        store.write("job/a", bytes(3 << 20))
+        parts: List[int] = []
+        store.download("job/a", tmp_path / "a", parts.append)
+        assert sum(parts) == 3 << 20
+
     def test_a_name_is_claimed_once(self, store: Store) -> None:
         assert store.create("job/job.json", b"mine")
         assert not store.create("job/job.json", b"yours")

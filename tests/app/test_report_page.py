@@ -1,0 +1,180 @@
+"""The report in a headless Chromium: it draws, its videos play, it complains of nothing and asks no one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+import pytest
+
+from rl_app import report
+from rl_app.report import DONE, RUNNING, Outcome
+from rl_app.videos import encode, file_name, found
+from tests.unit.test_report import EVIL, STARTED, facts, row
+from tests.waiting import until
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not here (Debian: chromium, chromium-driver)"
+)
+
+# How far a colour on the screen may be from the style's: the sum over red, green and blue.
+NEAR = 40
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(20)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Of a job with twenty iterations, in the first of which no episode ended, and three videos."""
+    (tmp_path / report.FACTS).write_text(json.dumps(facts()))
+    rewards = [None, *(25.0 * i for i in range(2, 21))]
+    lines = [json.dumps(row(i, reward)) for i, reward in enumerate(rewards, 1)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / report.VIDEOS).mkdir()
+    for iteration in (1, 10, 20):
+        pictures = (np.full((40, 60, 3), 8 * i, np.uint8) for i in range(25))
+        encode(pictures, 25.0, tmp_path / report.VIDEOS / file_name(iteration, rewards[iteration - 1]))
+    return tmp_path
+
+
+def open_page(browser: Any, directory: Path, outcome: Outcome) -> None:
+    report.write(directory, outcome)
+    show(browser, directory / report.REPORT)
+
+
+def show(browser: Any, file: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    browser.set_window_size(1000, 900)
+    browser.get("about:blank")
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(file.as_uri())
+
+
+def complaints(browser: Any) -> List[str]:
+    return [entry["message"] for entry in browser.get_log("browser")]
+
+
+def requests(browser: Any) -> List[str]:
+    """The addresses asked for since the page was opened, but for what the page carries itself."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [url for url in sent if not url.startswith("data:")]
+
+
+def picture(browser: Any, selector: str) -> np.ndarray:
+    """A screenshot of one element, [width, height, 3]."""
+    os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+    import pygame
+
+    element = browser.find_element("css selector", selector)
+    return pygame.surfarray.array3d(pygame.image.load(io.BytesIO(element.screenshot_as_png), "a.png"))
+
+
+def share_of(pixels: np.ndarray, colour: Any) -> float:
+    return float((np.abs(pixels.astype(int) - colour).sum(axis=2) < NEAR).mean())
+
+
+def test_the_curves_are_drawn_with_nothing_to_complain_of_and_no_request(browser: Any, directory: Path) -> None:
+    open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
+    pixels = picture(browser, '[data-chart="reward"]')
+    for colour, least in [((0x25, 0x63, 0xC9), 0.002), ((0x14, 0x80, 0x4A), 0.0001), ((255, 255, 255), 0.3)]:
+        assert share_of(pixels, colour) > least, f"{colour} is not to be seen"
+    (points,) = browser.execute_script(
+        "return [...document.querySelectorAll('[data-chart=reward] .curve')]"
+        ".map((line) => line.getAttribute('points').split(' ').length)"
+    )
+    assert points == 19, "all rows but the one without an episode"
+    assert complaints(browser) == []
+    assert requests(browser) == [(directory / report.REPORT).as_uri()]
+
+
+def test_each_video_plays_and_its_duration_is_known(browser: Any, directory: Path) -> None:
+    open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
+    played: List[Dict[str, float]] = browser.execute_async_script(
+        """
+        const done = arguments[0];
+        Promise.all([...document.querySelectorAll("video")].map(async (video) => {
+          await video.play();
+          await new Promise((seen) => { video.ontimeupdate = () => video.currentTime > 0.1 && seen(); });
+          return { duration: video.duration, width: video.videoWidth };
+        })).then(done, (error) => done(String(error)));
+        """
+    )
+    assert played == [{"duration": pytest.approx(1.0, abs=0.05), "width": 60}] * 3
+    assert complaints(browser) == []
+
+
+def test_the_curve_tells_its_numbers_and_changes_its_axis(browser: Any, directory: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
+    chart = browser.find_element("css selector", '[data-chart="reward"] svg')
+    ActionChains(browser).move_to_element_with_offset(chart, chart.size["width"] // 2 - 15, 0).perform()
+    tooltip = browser.find_element("css selector", '[data-chart="reward"] .tooltip').text
+    assert tooltip.splitlines() == ["reward 500 ± 5", "490 to 510", "iteration 20", "20,000 steps, 0:40"]
+    assert "over env steps" in chart.find_element("xpath", "..").text
+    browser.find_element("css selector", 'button[value="time"]').click()
+    until(lambda: "over time" in browser.find_element("css selector", '[data-chart="reward"]').text)
+    labels = browser.find_element("css selector", '[data-chart="reward"] svg').text.split()
+    assert "0:30" in labels
+    assert complaints(browser) == []
+
+
+def test_it_fits_a_phone_and_is_dark_where_that_is_wished(browser: Any, directory: Path) -> None:
+    open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
+    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    until(lambda: browser.execute_script("return document.documentElement.scrollWidth <= 360"))
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    light = picture(browser, "section").mean()
+    wish = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+    dark = picture(browser, "section").mean()
+    assert light > 200
+    assert dark < 70
+
+
+def test_of_a_running_job_it_follows_the_file(browser: Any, directory: Path) -> None:
+    open_page(browser, directory, Outcome(RUNNING))
+    assert "Training" in browser.find_element("css selector", ".state").text
+    report.write(directory, Outcome(DONE, ended=STARTED + 80))
+    until(lambda: "Solved" in browser.find_element("css selector", ".state").text)
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 10_000])
+def test_any_number_of_rows_is_drawn(browser: Any, directory: Path, count: int) -> None:
+    rows = [row(i, float(i % 50)) for i in range(1, count + 1)]
+    page = report.render(facts(), rows, found(directory / report.VIDEOS), Outcome(DONE, ended=STARTED + 80))
+    (directory / report.REPORT).write_text(page)
+    show(browser, directory / report.REPORT)
+    drawn = browser.find_elements("css selector", ".chart .curve, .chart circle.dot[cx]")
+    assert len(drawn) == (2 if count else 0)
+    assert complaints(browser) == []
+
+
+def test_a_script_of_a_user_is_not_run(browser: Any, directory: Path) -> None:
+    known = facts(experiment=EVIL, env=EVIL, settings=[[EVIL, EVIL, EVIL]])
+    (directory / report.REPORT).write_text(report.render(known, [row(1)], [], Outcome(DONE, ended=STARTED)))
+    show(browser, directory / report.REPORT)
+    assert browser.find_element("css selector", "h1").text == EVIL
+    assert complaints(browser) == []
