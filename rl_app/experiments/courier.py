@@ -1,0 +1,33 @@
+"""A Dict of observations: the courier of ``rl_app/envs/courier.py`` by PPO."""
+
+from __future__ import annotations
+
+from rl_app.experiments.cartpole import ONE_THREAD
+
+EXPERIMENT = {
+    "run": "PPO",
+    "env": "Courier-v0",
+    # A courier who knows the city by heart delivers 15.2 parcels a shift, one who wanders about -0.5.
+    "stop": {"episode_reward_mean": 13, "timesteps_total": 500_000, "time_total_s": 600},
+    "checkpoint_freq": 5,
+    "keep_checkpoints_num": 3,
+    "config": {
+        "num_workers": 0,
+        "simple_optimizer": True,
+        "tf_session_args": ONE_THREAD,
+        "local_tf_session_args": ONE_THREAD,
+        "num_envs_per_worker": 32,
+        "rollout_fragment_length": 64,
+        "train_batch_size": 2048,
+        "sgd_minibatch_size": 256,
+        "num_sgd_iter": 6,
+        "lr": 3e-3,
+        "lr_schedule": [[0, 3e-3], [400_000, 3e-4]],
+        "gamma": 0.97,
+        "lambda": 0.9,
+        "entropy_coeff": 0.01,
+        "kl_coeff": 0.0,
+        "grad_clip": 0.5,
+        "model": {"fcnet_hiddens": [64, 64]},
+    },
+}
