@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, TextIO
+from typing import IO, Any, Dict, Mapping, Optional, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -42,7 +42,7 @@ class Display:
         self._task: Optional[TaskID] = None
 
     def __enter__(self) -> Display:
-        if self._console.is_terminal:
+        if self._console.is_terminal and _has_size(self._console.file):
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
             self._progress = Progress(*columns, console=self._console, transient=True)
             self._task = self._progress.add_task("starting", total=1.0)
@@ -72,11 +72,16 @@ class Display:
             self._progress.update(self._task, description="training", completed=part)
 
 
-def iteration_line(row: Mapping[str, Any], stop: Mapping[str, float]) -> str:
-    """One iteration in one line, which the SageMaker SDK's metric definitions for RLlib match.
+def _has_size(stream: IO[str]) -> bool:
+    """Whether somebody looks at a terminal: one that was made for a log, as SageMaker's local mode does, has none."""
+    return os.get_terminal_size(stream.fileno()).columns > 0
 
-    The SDK looks for ``episode_reward_mean: <float>`` and ``episode_reward_max: <float>``. Before the first
-    episode has ended there is no reward, and none is printed: a NaN never matches and charts break on it.
+
+def iteration_line(row: Mapping[str, Any], stop: Mapping[str, float]) -> str:
+    """One iteration in one line, in which SageMaker finds what :mod:`rl_app.metric_definitions` says.
+
+    Before the first episode has ended there is no reward, and none is printed: a NaN never matches and charts
+    break on it. Numbers have no thousands separators, which SageMaker does not read.
     """
     if row["episode_reward_mean"] is None:
         reward = "no episode has ended yet"
@@ -88,9 +93,9 @@ def iteration_line(row: Mapping[str, Any], stop: Mapping[str, float]) -> str:
     parts = [
         f"iteration {row['training_iteration']:>4}",
         reward,
-        f"{row['episodes_total']:,} episodes",
-        f"{row['timesteps_total']:,} steps",
-        f"{row['steps_per_s']:,.0f} steps/s",
+        f"{row['episodes_total']} episodes",
+        f"{row['timesteps_total']} steps",
+        f"{row['steps_per_s']:.0f} steps/s",
         f"{row['time_total_s']:.1f} s",
     ]
     goal = stop.get("episode_reward_mean")

@@ -1,10 +1,14 @@
 """The line of an iteration, as a person reads it and as the SageMaker SDK's regular expressions do."""
 
+import fcntl
 import io
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -35,9 +39,9 @@ def test_a_person_reads_how_far_it_is():
     line = iteration_line(ROW, STOP)
     for part in (
         "iteration   12",
-        "1,420 episodes",
-        "25,600 steps",
-        "5,100 steps/s",
+        "1420 episodes",
+        "25600 steps",
+        "5100 steps/s",
         "12.7 s",
         "320.50 to go",
     ):
@@ -61,6 +65,19 @@ def test_elsewhere_than_on_a_terminal_lines_are_plain_and_never_wrapped():
     with Display(stream, STOP) as display:
         display.iteration(ROW)
     assert stream.getvalue() == iteration_line(ROW, STOP) + "\n"
+
+
+@pytest.mark.parametrize("columns, bar", [(120, True), (0, False)])
+def test_a_bar_is_drawn_only_where_somebody_looks_at_the_terminal(columns, bar, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with os.fdopen(its, "w") as stream, Display(stream, STOP) as display:
+        display.iteration(ROW)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "iteration   12" in shown
+    assert ("\x1b[" in shown) == bar
 
 
 def test_noise_of_every_process_goes_to_the_log_and_progress_to_both(tmp_path):
