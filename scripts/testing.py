@@ -24,6 +24,8 @@ RINGS = {
     "cloud": "what talks to AWS, against stand-ins for it",
 }
 NEED_ENGINE = ("image", "stack")
+CLOUD = "cloud"
+"""The ring, and the lock of what it needs besides."""
 NOTHING_COLLECTED = 5  # pytest's exit status
 
 EXAMPLES = """
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str], root: Path = environments.ROOT) -> int:
     """Runs the rings; returns 0 where no test failed, 130 or 143 where a signal ended them, else 1."""
     rings, options = parse(arguments, root)
     try:
-        python = environments.ensure([environments.IMAGE, environments.TEST])
+        locks = [environments.IMAGE, environments.TEST, *([CLOUD] if CLOUD in rings else [])]
+        python = environments.ensure(locks)
     except environments.SetUpError as error:
         print(error, file=sys.stderr)
         return error.errno

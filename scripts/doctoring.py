@@ -1,0 +1,102 @@
+"""`scripts/doctor`: whether this machine has what build, push, launch and deploy need, line by line."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
+
+from rl_app.errors import JobError, UserError
+from scripts import aws, building, engine, launching, pushing, roles
+from scripts.environments import ROOT, SetUpError
+
+EXAMPLES = """
+examples:
+  scripts/doctor           all there is to check; AWS is asked, nothing is made
+  scripts/doctor --local   this machine only
+
+A line a check: what was found, or what is missing and how to get it.
+Exit status: 0 nothing is missing, 2 something is.
+"""
+
+
+class Finding(NamedTuple):
+    """What came of a check; ``missing`` is what to do about it, None where all is well."""
+
+    what: str
+    found: str
+    missing: Optional[str] = None
+
+
+def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session) -> int:
+    """Runs the checks and prints each; returns the exit status."""
+    options = parse(arguments)
+    status = 0
+    try:
+        for finding in check_machine() if options.local else (*check_machine(), *check_aws(open_session)):
+            print(f"{'missing' if finding.missing else 'ok':<8} {finding.what:<12} {finding.missing or finding.found}")
+            status = 2 if finding.missing else status
+    except KeyboardInterrupt:
+        return 130
+    except (UserError, JobError, SetUpError) as error:
+        print(error, file=sys.stderr)
+        return error.errno
+    return status
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/doctor",
+        description="Check what the other scripts need.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--local", action="store_true", help="ask AWS nothing")
+    return parser.parse_args(list(arguments))
+
+
+def check_machine() -> Iterator[Finding]:
+    """Docker, git and what a GPU takes."""
+    reason = engine.why_not() or engine.refusal(["docker", "buildx", "version"])
+    yield Finding("docker", "an engine, compose and buildx answer", f"install Docker: {reason}" if reason else None)
+    yield finding("git", lambda: building.revision_of(ROOT).short)
+    if shutil.which("nvidia-smi"):
+        toolkit = shutil.which("nvidia-container-toolkit") or shutil.which("nvidia-container-cli")
+        wanted = None if toolkit else "there is a GPU: install nvidia-container-toolkit, so that containers see it"
+        yield Finding("gpu", "nvidia-container-toolkit is there", wanted)
+
+
+def check_aws(open_session: Callable[[], Any]) -> Iterator[Finding]:
+    """Region, credentials, image, role and bucket; what hangs on a thing that is missing is left out."""
+    session = open_session()
+    region = finding("region", lambda: aws.region_of(session))
+    yield region
+    if region.missing:
+        return
+    account = finding("credentials", lambda: aws.account_of(session))
+    yield account
+    pushed = pushing.remembered(pushing.REMEMBERED)
+    yield finding("image", lambda: launching.last_pushed("cpu", region.found, pushed))
+    if account.missing:
+        return
+    words = launching.parse(["train"])
+    yield finding("role", lambda: launching.role_arn(words, session))
+    bucket = roles.default_bucket(region.found, account.found)
+    yield finding("bucket", lambda: bucket_found(aws.client(session, "s3"), bucket, region.found))
+
+
+def bucket_found(s3: Any, bucket: str, region: str) -> str:
+    """What is to be said of the default bucket. Raises UserError, JobError."""
+    place = launching.where_is(s3, bucket)
+    launching.check_place(bucket, place, region)
+    return bucket if place else f"{bucket} is made by the first launch"
+
+
+def finding(what: str, ask: Callable[[], str]) -> Finding:
+    """What a question brings: its answer, or the reason why there is none."""
+    try:
+        return Finding(what, ask())
+    except (UserError, JobError) as error:
+        return Finding(what, "", str(error))

@@ -1,0 +1,72 @@
+"""`scripts/doctor` on an account of moto's that fills up, and with nothing at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import boto3
+import pytest
+
+from scripts import doctoring, pushing, roles
+from scripts.building import Image
+from tests.cloud.conftest import ACCOUNT, REGION
+
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
+
+
+@pytest.fixture(autouse=True)
+def nothing_pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pushing, "REMEMBERED", tmp_path / "pushed.json")
+
+
+def lines(capsys: Any) -> Dict[str, str]:
+    """{check: "ok …" or "missing …"}."""
+    rows = [line.split(None, 2) for line in capsys.readouterr().out.splitlines()]
+    return {what: f"{state} {text}" for state, what, text in rows}
+
+
+def test_what_is_missing_is_said_with_what_makes_it(aws: Any, capsys: Any) -> None:
+    assert doctoring.main([], lambda: aws) == 2
+    said = lines(capsys)
+    assert said["region"] == f"ok {REGION}"
+    assert said["credentials"] == f"ok {ACCOUNT}"
+    assert said["image"].startswith("missing") and "scripts/push cpu" in said["image"]
+    assert said["role"].startswith("missing") and "scripts/role --create" in said["role"]
+    assert said["bucket"] == f"ok sagemaker-{REGION}-{ACCOUNT} is made by the first launch"
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_with_all_in_place_it_is_content(aws: Any, capsys: Any) -> None:
+    assert roles.main(["--create"], lambda: aws) == 0
+    image = pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, "sha256:1")
+    pushing.remember(image, pushing.REMEMBERED)
+    capsys.readouterr()
+    status = doctoring.main([], lambda: aws)
+    said = lines(capsys)
+    assert said["role"] == f"ok arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
+    assert said["image"] == f"ok {REGISTRY}@sha256:1"
+    assert status == (2 if any(text.startswith("missing") for text in said.values()) else 0)
+
+
+def test_without_a_region_or_credentials_it_says_so(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert doctoring.main([], boto3.session.Session) == 2
+    assert "no AWS credentials: `aws configure`" in lines(capsys)["credentials"]
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert doctoring.main([], boto3.session.Session) == 2
+    said = lines(capsys)
+    assert "no AWS region: set AWS_DEFAULT_REGION" in said["region"]
+    assert "credentials" not in said
+
+
+def test_without_docker_it_says_what_docker_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert doctoring.main(["--local"]) == 2
+    said = lines(capsys)
+    assert said["docker"] == "missing install Docker: `docker info` says: Cannot connect to the Docker daemon"
+    assert said["git"].startswith("ok ")

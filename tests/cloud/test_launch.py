@@ -1,0 +1,208 @@
+"""Launching against moto: what is made, the request that is sent, and what is refused, each in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import tarfile
+from pathlib import Path
+from typing import Any, Dict, List
+
+import boto3
+import pytest
+
+from scripts import launching, pushing, roles
+from scripts.building import Image
+from scripts.environments import ROOT
+from tests.cloud.conftest import ACCOUNT, REGION
+
+BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
+
+
+@pytest.fixture
+def pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A CPU image and a GPU image were pushed."""
+    file = tmp_path / "pushed.json"
+    monkeypatch.setattr(pushing, "REMEMBERED", file)
+    for flavor in ("cpu", "gpu"):
+        pushing.remember(pushing.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, f"sha256:{flavor}"), file)
+    return file
+
+
+@pytest.fixture
+def sent(aws: Any) -> List[Dict[str, Any]]:
+    """The requests to create a training job, as they leave: moto changes what it is told."""
+    requests: List[Dict[str, Any]] = []
+    aws.events.register(
+        "before-parameter-build.sagemaker.CreateTrainingJob", lambda params, **_: requests.append(dict(params))
+    )
+    return requests
+
+
+def make_role(aws: Any) -> None:
+    assert roles.main(["--create"], lambda: aws) == 0
+
+
+def launch(aws: Any, *words: str) -> int:
+    return launching.main(["train", *words], lambda: aws)
+
+
+def test_role_bucket_and_job_are_made_and_the_request_is_that_of_the_dry_run(
+    aws: Any, pushed: Path, sent: List[Dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_role(aws)
+    assert capsys.readouterr().out == f"{ROLE}\n"
+    words = ["config.lr=0.001", "--job", "first", "--spot", "--tag", "team=rl"]
+    assert launch(aws, *words) == 0
+    assert capsys.readouterr().out == "first\n"
+    assert launch(aws, *words, "--role", ROLE, "--dry-run") == 0
+    assert [json.loads(capsys.readouterr().out)] == sent
+    assert sent[0]["AlgorithmSpecification"]["TrainingImage"] == f"{REGISTRY}@sha256:cpu"
+    job = aws.client("sagemaker").describe_training_job(TrainingJobName="first")
+    assert job["RoleArn"] == ROLE
+    s3 = aws.client("s3")
+    assert s3.get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == REGION
+    assert all(s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
+
+
+def test_a_dry_run_calls_nothing_and_needs_no_credentials(
+    pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a dry run opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    assert launching.main(["train", "--role", ROLE, "--dry-run"], boto3.session.Session) == 0
+    assert json.loads(capsys.readouterr().out)["RoleArn"] == ROLE
+
+
+def test_a_dry_run_says_what_it_would_have_to_ask(aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launch(aws, "--dry-run") == 2
+    assert "--role arn:" in capsys.readouterr().err
+
+
+def test_the_users_code_is_where_the_request_says(aws: Any, pushed: Path, sent: List[Dict[str, Any]]) -> None:
+    make_role(aws)
+    assert launch(aws, "corridor", "--source", str(ROOT / "examples" / "corridor"), "--job", "own") == 0
+    place = sent[0]["HyperParameters"]["sagemaker_submit_directory"]
+    assert place == f"s3://{BUCKET}/own/source/sourcedir.tar.gz"
+    body = aws.client("s3").get_object(Bucket=BUCKET, Key="own/source/sourcedir.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        assert {"envs.py", "experiments.py"} <= set(archive.getnames())
+
+
+def test_a_name_in_use_is_refused_before_its_files_are_overwritten(
+    aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_role(aws)
+    program = str(ROOT / "examples" / "program" / "random_search.py")
+    assert launch(aws, "--job", "taken") == 0
+    capsys.readouterr()
+    assert launch(aws, "--job", "taken", "--program", program) == 2
+    assert "--job taken: there is a job of this name already" in capsys.readouterr().err
+    assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="taken/source")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["cartpol"], ["cartpol", "cartpole"]),
+        (["config.lrr=0.1"], ["config.lrr", "lr"]),
+        (["--job", "no spaces"], ["no spaces"]),
+        (["--instance-type", "ml.c5.xlrge"], ["ml.c5.xlrge", "ml.c5 has", "xlarge"]),
+        (["--instance-type", "c5.xlarge"], ["c5.xlarge", "ml.c5.xlarge"]),
+        (["--spot", "--max-wait", "60"], ["--max-wait 60", "max_run", "86400"]),
+        (["--subnet", "subnet-1"], ["--security-group"]),
+        (["--tag", "team"], ["--tag team", "KEY=VALUE"]),
+        (["--store", "bucket"], ["--store bucket", "s3://"]),
+        (["--role", "arn:aws:iam::1:user/me"], ["arn:aws:iam::1:user/me", "role/NAME"]),
+        (["--role", "nobody"], ["role nobody", "scripts/role --create"]),
+        (["rl.training.env=" + "x" * 2501], ["2501 characters", "2500"]),
+        (["--dependency", "examples"], ["--program"]),
+        (["max_run=0"], ["max_run"]),
+    ],
+    ids=lambda words: " ".join(words)[:40],
+)
+def test_what_is_wrong_is_one_line_and_makes_nothing(
+    words: List[str], named: List[str], aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_role(aws)
+    capsys.readouterr()
+    assert launch(aws, *words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1, said.err
+    assert [text for text in named if text not in said.err] == []
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_an_image_that_was_not_pushed_here_is_named(
+    aws: Any, pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = boto3.session.Session(region_name="us-west-2")
+    assert launching.main(["train", "--role", ROLE, "--dry-run"], lambda: elsewhere) == 2
+    said = capsys.readouterr().err
+    assert "no cpu image was pushed to us-west-2, though one is in eu-central-1: scripts/push cpu" in said
+    pushed.unlink()
+    assert launch(aws, "--role", ROLE, "--instance-type", "ml.g4dn.xlarge") == 2
+    assert "no gpu image was pushed to eu-central-1: scripts/push gpu" in capsys.readouterr().err
+
+
+def test_a_bucket_in_another_region_is_refused(aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.client("s3", region_name="us-west-2").create_bucket(
+        Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+    )
+    make_role(aws)
+    capsys.readouterr()
+    assert launch(aws, "--store", "s3://far-away/jobs") == 2
+    assert "bucket far-away: it is in us-west-2, and the job in eu-central-1" in capsys.readouterr().err
+
+
+def test_what_was_made_before_a_failure_is_named(aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def quota(**_: Any) -> None:
+        service = aws.client("sagemaker")
+        answer = {"Error": {"Code": "ResourceLimitExceeded", "Message": "The limit for 'ml.c5.xlarge' is 0 Instances"}}
+        raise service.exceptions.ResourceLimitExceeded(answer, "CreateTrainingJob")
+
+    make_role(aws)
+    capsys.readouterr()
+    aws.events.register("before-call.sagemaker.CreateTrainingJob", quota)
+    program = str(ROOT / "examples" / "program" / "random_search.py")
+    assert launch(aws, "--job", "much", "--program", program) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("job much: a quota of the account is reached: ask for more in Service Quotas")
+    assert "(ResourceLimitExceeded: The limit for 'ml.c5.xlarge' is 0 Instances)" in said[-1]
+    assert said[-1].endswith(f"there: bucket {BUCKET}, s3://{BUCKET}/much/source/sourcedir.tar.gz")
+
+
+def test_no_credentials_and_no_region_are_one_line_each(
+    aws: Any, pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert launching.main(["train"], boto3.session.Session) == 2
+    assert "no AWS credentials: `aws configure`" in capsys.readouterr().err
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert launching.main(["train"], boto3.session.Session) == 2
+    assert capsys.readouterr().err == "no AWS region: set AWS_DEFAULT_REGION, or `aws configure set region NAME`\n"
+
+
+def test_aws_that_does_not_answer_is_a_failure_and_not_the_users(
+    aws: Any, pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert launching.main(["train", "--role", ROLE], boto3.session.Session) == 1
+    assert "AWS does not answer: is the network up" in capsys.readouterr().err
+
+
+def test_a_role_that_is_there_is_brought_up_to_date(aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    make_role(aws)
+    assert roles.main(["--create", "--bucket", "another"], lambda: aws) == 0
+    policy = aws.client("iam").get_role_policy(RoleName="sagemaker-rllib", PolicyName="sagemaker-rllib")
+    assert policy["PolicyDocument"]["Statement"][0]["Resource"] == "arn:aws:s3:::another"
+    assert "brought up to date" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Following and stopping a job, on a stub: moto's jobs are completed at once and cannot be stopped."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List
+
+import pytest
+from botocore.config import Config
+
+from rl_app.console import iteration_line
+from rl_app.errors import UserError
+from scripts import stopping, watching
+from tests.cloud.stub import RefusedError
+
+
+def line(iteration: int, reward: float) -> str:
+    row = {
+        "training_iteration": iteration,
+        **dict.fromkeys(("episode_reward_mean", "episode_reward_min", "episode_reward_max"), reward),
+        **dict.fromkeys(("episodes_total", "timesteps_total", "steps_per_s", "time_total_s"), iteration),
+    }
+    return iteration_line(row, {})
+
+
+STARTING = {"SecondaryStatus": "Starting", "SecondaryStatusTransitions": []}
+TRAINING: Dict[str, Any] = {"SecondaryStatus": "Training"}
+COMPLETED = {
+    "TrainingJobStatus": "Completed",
+    "SecondaryStatus": "Completed",
+    "TrainingTimeInSeconds": 100,
+    "BillableTimeInSeconds": 30,
+}
+FAILED = {"TrainingJobStatus": "Failed", "SecondaryStatus": "Failed", "FailureReason": "AlgorithmError:\nexit code 2"}
+STOPPED = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}
+LINES = [["setting up"], [line(1, 20.0), line(2, 60.0), line(3, 110.0)], [line(4, 200.0)]]
+
+
+def test_log_and_curve_come_once_and_it_ends_with_the_job(cloud: Callable[..., Any], capsys: Any) -> None:
+    _, _, session = cloud([STARTING, TRAINING, TRAINING, COMPLETED], LINES)
+    waits: List[float] = []
+    assert watching.follow_cloud("first", session, waits.append) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [text for page in LINES for text in page]
+    assert "first: InProgress, Starting\nfirst: InProgress, Training\nfirst: Completed\n" in said.err
+    assert "episode_reward_mean  20.0 ▁▂▄█ 200.0" in said.err
+    assert "after 100 s, 30 s billed" in said.err
+    assert "s3://bucket/first/output/model.tar.gz" in said.err
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize("end", [FAILED, STOPPED], ids=["Failed", "Stopped"])
+def test_every_other_end_is_no_success(end: Dict[str, Any], cloud: Callable[..., Any], capsys: Any) -> None:
+    _, _, session = cloud([TRAINING, {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}, end])
+    assert watching.follow_cloud("first", session, lambda _: None) == 1
+    said = capsys.readouterr().err
+    assert end["SecondaryStatus"] in said
+    assert ("why    AlgorithmError: exit code 2" in said) == ("FailureReason" in end)
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cloud: Callable[..., Any], capsys: Any) -> None:
+    made, _, session = cloud([TRAINING])
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    assert watching.follow_cloud("first", session, interrupt) == 130
+    assert "scripts/stop first" in capsys.readouterr().err
+    assert not made.stopped
+
+
+def test_while_aws_is_busy_it_is_asked_again_and_says_so_once(cloud: Callable[..., Any], capsys: Any) -> None:
+    made, _, session = cloud([COMPLETED])
+    made.refuse["DescribeTrainingJob"] = RefusedError("ThrottlingException", "Rate exceeded")
+    waits: List[float] = []
+
+    def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            made.refuse.clear()
+
+    assert watching.follow_cloud("first", Quick(session), pause) == 0
+    said = capsys.readouterr().err
+    assert said.count("ThrottlingException: Rate exceeded") == 1
+    assert "try again in a minute" in said
+
+
+class Quick:
+    """A session whose clients do not wait and ask again by themselves."""
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def client(self, service: str, **_: Any) -> Any:
+        return self.session.client(service, config=Config(retries={"total_max_attempts": 1}))
+
+
+@pytest.mark.parametrize("command", [watching, stopping], ids=["watch", "stop"])
+def test_a_job_that_is_nowhere_is_one_line(command: Any, cloud: Callable[..., Any], capsys: Any) -> None:
+    _, _, session = cloud()
+    words = ["nowhere", "--cloud"] if command is watching else ["nowhere"]
+    assert command.main(words, lambda: session) == 2
+    said = capsys.readouterr().err
+    assert said == "job nowhere: AWS does not take the request (ValidationException: Requested resource not found.)\n"
+
+
+def test_a_stop_is_asked_for_and_followed(cloud: Callable[..., Any], capsys: Any) -> None:
+    made, stub, session = cloud([TRAINING, STOPPED])
+    assert stopping.main(["first", "--wait"], lambda: session) == 0
+    assert made.stopped
+    assert stub.calls("StopTrainingJob") == [{"TrainingJobName": "first"}]
+    assert "MaxRuntimeExceeded" in capsys.readouterr().err
+
+
+def test_what_has_ended_is_not_stopped_again(cloud: Callable[..., Any], capsys: Any) -> None:
+    _, stub, session = cloud([COMPLETED])
+    assert stopping.main(["first"], lambda: session) == 0
+    assert stub.calls("StopTrainingJob") == []
+    assert "has ended already: Completed" in capsys.readouterr().err
+
+
+def test_expired_credentials_end_the_watching(cloud: Callable[..., Any]) -> None:
+    made, _, session = cloud([TRAINING])
+    made.refuse["DescribeTrainingJob"] = RefusedError("ExpiredTokenException", "The security token has expired")
+    with pytest.raises(UserError, match=r"log in again \(ExpiredTokenException: The security token has expired\)"):
+        watching.follow_cloud("first", session, lambda _: None)
