@@ -1,9 +1,12 @@
-"""Makes the virtual environment that trains and tests in a process, from the hashed locks.
+"""Makes the virtual environments of the scripts, from the hashed locks.
 
 It runs before anything is installed: the standard library alone, under any Python from 3.6 on.
 
-    .venv/     the environment; its `set-up.json` says from which locks it is made, and is empty until it is
-    .tools/    uv, the lock that keeps two set-ups apart, and a Python 3.8 where the machine has none
+    .venv/         trains and tests in a process: Python 3.8, linux/amd64, a C compiler
+    .venv-host/    what the other scripts need: any Python from 3.8 on, Linux or macOS, no compiler
+    .tools/        uv, the lock that keeps two set-ups apart, and a Python 3.8 where the machine has none
+
+The `set-up.json` of an environment says from which locks it is made, and is empty until it is.
 """
 
 import glob
@@ -18,11 +21,12 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGE = "image-cpu"
 TEST = "test"
+HOST = "host"
 
 # pip's settings (mirrors, certificates) are the user's, apart from two that --target does not go with.
 PIP_SETTINGS = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
@@ -71,47 +75,77 @@ class Python(NamedTuple):
 
 
 def ensure(locks: Sequence[str], root: Path = ROOT, say: Optional[Say] = None) -> Path:
-    """Makes the environment hold what `locks` (of docker/requirements) name, and returns its interpreter.
+    """Makes the environment of `locks` (of docker/requirements) hold what they name, and returns its interpreter.
 
     Costs milliseconds where it is up to date. Raises SetUpError.
     """
+    environment = environment_of(root, locks)
     if is_current(root, locks):
-        return interpreter(root)
+        return interpreter(environment)
     say = say or Narrator()
-    check_platform()
+    if HOST not in locks:
+        check_platform()
     with alone(root, say):
         if not is_current(root, locks):
-            python = find_python(root)
-            check_compiler(python)
-            uv = install_uv(root, python, say)
-            python = python or install_python(root, uv, say)
+            python, uv = prepare_host(root, say) if HOST in locks else prepare_image(root, say)
             say("Python {} at {}".format(python.version, python.executable))
             install(root, locks, python, uv, say)
             say("done")
-    return interpreter(root)
+    return interpreter(environment)
 
 
-def interpreter(root: Path) -> Path:
-    """The interpreter of the environment below `root`, whether it is there or not."""
-    return root / ".venv" / "bin" / "python"
+def become_host(root: Path = ROOT) -> None:
+    """Starts the script that runs again in the environment of the host lock; returns in there. Raises SetUpError."""
+    if sys.prefix == str(environment_of(root, [HOST])) and is_current(root, [HOST]):
+        return
+    python = str(ensure([HOST], root))
+    sys.stdout.flush()
+    # -X utf8: what the scripts print is UTF-8, in an environment without a locale too
+    os.execv(python, [python, "-X", "utf8", *sys.argv])
+
+
+def environment_of(root: Path, locks: Sequence[str]) -> Path:
+    """The environment that holds these locks, whether it is there or not."""
+    return root / (".venv-host" if HOST in locks else ".venv")
+
+
+def interpreter(environment: Path) -> Path:
+    """The environment's Python, whether it is there or not."""
+    return environment / "bin" / "python"
+
+
+def prepare_image(root: Path, say: Say) -> Tuple[Python, Path]:
+    """The Python 3.8 and the uv that make what trains in a process. Raises SetUpError."""
+    python = find_python(root)
+    check_compiler(python)
+    uv = install_uv(root, python, say)
+    return python or install_python(root, uv, say), uv
+
+
+def prepare_host(root: Path, say: Say) -> Tuple[Python, Path]:
+    """The Python that runs this, and a uv. Raises SetUpError."""
+    # A virtual environment of the user's own may go away: its base stays.
+    base = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
+    python = Python(base, platform.python_version(), "", "")
+    return python, install_uv(root, python, say)
 
 
 # ---- what is there ----
 
 
-def stamp(root: Path) -> Path:
+def stamp(environment: Path) -> Path:
     """The file that tells what the environment was made from."""
-    return root / ".venv" / "set-up.json"
+    return environment / "set-up.json"
 
 
-def read_stamp(root: Path) -> Dict[str, Any]:
+def read_stamp(environment: Path) -> Dict[str, Any]:
     """What the last complete set-up wrote; {} if there was none, or elsewhere, or its Python has gone."""
     try:
-        made: Dict[str, Any] = json.loads(stamp(root).read_text(encoding="utf-8"))
+        made: Dict[str, Any] = json.loads(stamp(environment).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # Scripts in a virtual environment name its path: a copy of the clone needs one of its own.
-    return made if made["root"] == str(root) and interpreter(root).exists() else {}
+    return made if made["root"] == str(environment.parent) and interpreter(environment).exists() else {}
 
 
 def lock_file(root: Path, lock: str) -> Path:
@@ -124,9 +158,9 @@ def fingerprint(root: Path, lock: str) -> str:
     return hashlib.sha256(lock_file(root, lock).read_bytes()).hexdigest()
 
 
-def is_current(root: Path, locks: Iterable[str]) -> bool:
-    """Whether the environment holds what these locks name, as they are now."""
-    made = read_stamp(root).get("locks", {})
+def is_current(root: Path, locks: Sequence[str]) -> bool:
+    """Whether their environment holds what these locks name, as they are now."""
+    made = read_stamp(environment_of(root, locks)).get("locks", {})
     return all(made.get(lock) == fingerprint(root, lock) for lock in locks)
 
 
@@ -249,8 +283,10 @@ def package(what: str) -> str:
 @contextmanager
 def alone(root: Path, say: Say) -> Iterator[None]:
     """Holds the lock that keeps two set-ups of one clone apart; waits for the other one."""
-    import fcntl  # absent on Windows, where check_platform has refused
-
+    try:
+        import fcntl
+    except ImportError:
+        raise SetUpError("the scripts run on Linux and macOS; on Windows, in WSL") from None
     (root / ".tools").mkdir(exist_ok=True)
     with open(str(root / ".tools" / "lock"), "w") as lock:
         try:
@@ -331,14 +367,14 @@ def install_python(root: Path, uv: Path, say: Say) -> Python:
 
 def install(root: Path, locks: Sequence[str], python: Python, uv: Path, say: Say) -> None:
     """Makes the environment, or brings it up to date, and writes its stamp last. Raises SetUpError."""
-    made = read_stamp(root)
+    environment = environment_of(root, locks)
+    made = read_stamp(environment)
     wanted = sorted({*locks, *(lock for lock in made.get("locks", {}) if lock_file(root, lock).exists())})
     fingerprints = {lock: fingerprint(root, lock) for lock in wanted}
-    environment = stamp(root).parent
     if not made:
         make_empty(environment)
     # Empty from now on: a set-up that does not reach its end is one that the next run begins anew.
-    stamp(root).write_text("", encoding="utf-8")
+    stamp(environment).write_text("", encoding="utf-8")
     if not made:
         quiet = [
             str(uv),
@@ -351,23 +387,24 @@ def install(root: Path, locks: Sequence[str], python: Python, uv: Path, say: Say
         ]
         check("the virtual environment", *run([*quiet, str(environment)], say))
     say(
-        "installing {} into .venv (a few minutes the first time)".format(" and ".join(lock + ".txt" for lock in wanted))
+        "installing {} into {}{}".format(
+            " and ".join(lock + ".txt" for lock in wanted),
+            environment.name,
+            "" if HOST in wanted else " (a few minutes the first time)",
+        )
     )
-    sync = [str(uv), "pip", "sync", "--python", str(interpreter(root)), "--require-hashes"]
+    sync = [str(uv), "pip", "sync", "--python", str(interpreter(environment)), "--require-hashes"]
     # The image lock holds setuptools and wheel: what builds the packages without a wheel is locked too.
-    sync += [
-        "--build-constraints",
-        str(lock_file(root, IMAGE)),
-        *(str(lock_file(root, lock)) for lock in wanted),
-    ]
+    building = ["--only-binary", ":all:"] if HOST in wanted else ["--build-constraints", str(lock_file(root, IMAGE))]
+    sync += [*building, *(str(lock_file(root, lock)) for lock in wanted)]
     check("the packages", *run(sync, say, compiler_of(python)))
     say("compiling byte code, which more than halves every start (up to a minute)")
     check("the packages' byte code", *run([*sync, "--compile-bytecode"]))
-    unfinished = stamp(root).with_suffix(".tmp")
+    unfinished = stamp(environment).with_suffix(".tmp")
     unfinished.write_text(
         json.dumps({"root": str(root), "python": python.version, "locks": fingerprints}), encoding="utf-8"
     )
-    os.replace(str(unfinished), str(stamp(root)))
+    os.replace(str(unfinished), str(stamp(environment)))
 
 
 def make_empty(environment: Path) -> None:
@@ -454,8 +491,7 @@ def newer_python() -> Optional[str]:
 
 
 def download_newer_python() -> str:
-    """The Python 3.8 that the environment needs anyway. Raises SetUpError."""
-    check_platform()
+    """A Python 3.8 of the clone's own. Raises SetUpError."""
     say = Narrator()
     with alone(ROOT, say):
         return install_python(ROOT, install_uv(ROOT, None, say), say).executable

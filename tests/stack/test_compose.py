@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
@@ -66,6 +67,14 @@ class Stack:
         return [entry.key.split("/")[0] for entry in self.store.list("") if entry.key.endswith("/job.json")]
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     root = tmp_path_factory.mktemp("stack") / "repository"
@@ -74,9 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         str(root),
         ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "__pycache__", ".*cache"),
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     made = Stack(
         root,
         {
@@ -183,3 +190,18 @@ def test_stopping_saves_and_says_stopped_and_the_job_goes_on(stack: Stack, up: R
     )
     assert ran.status == 0 and f"going on from iteration {done}" in ran.output, ran.output
     assert stack.record("stopped")["TrainingJobStatus"] == "Completed"
+
+
+def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
+    port = free_port()
+    try:
+        started = stack.compose("up", "--detach", "board", BOARD_PORT=str(port))
+        assert started.status == 0, started.output
+        runs = f"http://127.0.0.1:{port}/data/runs"
+        until(lambda: "first" in json.loads(urllib.request.urlopen(runs, timeout=5).read()), 120)
+        assert stack.compose("port", "board", "6006", BOARD_PORT=str(port)).output.strip() == f"127.0.0.1:{port}"
+        began = time.monotonic()
+        assert stack.compose("stop", "board", BOARD_PORT=str(port)).status == 0
+        assert time.monotonic() - began < 8, "it ends at SIGTERM"
+    finally:
+        stack.compose("rm", "--stop", "--force", "board")

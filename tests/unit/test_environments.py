@@ -17,7 +17,7 @@ from typing import Dict, List
 import pytest
 
 from scripts import environments
-from scripts.environments import IMAGE, ROOT, TEST, SetUpError
+from scripts.environments import HOST, IMAGE, ROOT, TEST, SetUpError
 from tests.waiting import until
 
 
@@ -54,11 +54,11 @@ class Clone:
         command = [sys.executable, "-c", code, str(self.root), *locks]
         return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
 
-    def version(self, package: str) -> str:
-        """What the environment's module of this name says; "" if there is none."""
+    def version(self, package: str, *locks: str) -> str:
+        """What the module of this name says in the locks' environment; "" if there is none."""
         code = f"import {package}; print({package}.VERSION)"
         asked = subprocess.run(
-            [str(environments.interpreter(self.root)), "-c", code],
+            [str(environments.interpreter(environments.environment_of(self.root, locks))), "-c", code],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -135,6 +135,52 @@ def test_a_further_lock_goes_into_the_same_environment_and_stays(clone: Clone) -
     assert (clone.version("alpha"), clone.version("beta")) == ("1.0.1", "1.0")
 
 
+def test_the_hosts_environment_is_another_and_needs_neither_a_compiler_nor_linux(
+    clone: Clone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    monkeypatch.setenv("CC", "false")
+    clone.lock(HOST, {"gamma": "1.0"})
+    clone.ensure(HOST)
+    assert (clone.version("gamma", HOST), clone.version("alpha", HOST)) == ("1.0", "")
+    assert not (clone.root / ".venv").exists()
+    clone.said.clear()
+    clone.ensure(HOST)
+    assert clone.said == []
+
+
+def test_the_hosts_environment_builds_nothing(clone: Clone) -> None:
+    source = clone.wheels / "gamma-1.0.tar.gz"
+    source.write_bytes(b"no wheel")
+    digest = hashlib.sha256(b"no wheel").hexdigest()
+    environments.lock_file(clone.root, HOST).write_text(f"gamma==1.0 --hash=sha256:{digest}\n")
+    with pytest.raises(SetUpError, match="could not be installed"):
+        clone.ensure(HOST)
+    assert any("no usable wheels" in line for line in clone.said), clone.said
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
+def test_the_hosts_environment_is_made_by_the_python_that_runs(clone: Clone, version: str) -> None:
+    newer = shutil.which(f"python{version}")
+    if newer is None or environments.run([newer, "-c", ""])[0] != 0:
+        pytest.skip(f"no Python {version} runs here")
+    clone.lock(HOST, {"gamma": "1.0"})
+    code = (
+        "import sys; from pathlib import Path; from scripts import environments\n"
+        "environments.become_host(Path(sys.argv[1])); import gamma\n"
+        "print(gamma.VERSION, sys.version_info[:2], sys.argv[2:])"
+    )
+    script = clone.root / "script.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}\n")
+    for _ in range(2):  # the second in the environment that is there
+        done = subprocess.run(
+            [newer, str(script), str(clone.root), "a word"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"1.0 {tuple(map(int, version.split('.')))} ['a word']\n"
+
+
 def test_what_a_lock_no_longer_names_is_removed(clone: Clone) -> None:
     clone.lock(IMAGE, {"alpha": "1.0", "gamma": "1.0"})
     clone.ensure(IMAGE)
@@ -171,7 +217,7 @@ def test_a_copy_of_a_clone_gets_an_environment_of_its_own(clone: Clone, tmp_path
     shutil.copytree(clone.root, tmp_path / "copy", symlinks=True)
     clone.root = tmp_path / "copy"
     clone.ensure(IMAGE)
-    asked = [str(environments.interpreter(clone.root)), "-c", "import sys; print(sys.prefix)"]
+    asked = [str(environments.interpreter(clone.root / ".venv")), "-c", "import sys; print(sys.prefix)"]
     assert subprocess.check_output(asked, text=True).strip() == str(tmp_path / "copy" / ".venv")
     assert str(tmp_path / "copy") in (clone.root / ".venv" / "bin" / "activate").read_text()
 
