@@ -10,47 +10,27 @@ counted. Prints a table and the medians; the machine's noise is in the spread.
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Dict, List
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-DEADLINE_S = 900
-MARKS = {"first iteration": "iteration    1 ", "solved": "  solved"}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import measuring
+
+MARKS = {"first iteration": measuring.FIRST_ITERATION, "solved": measuring.SOLVED}
 
 
 def run(seed: int, store: str) -> Dict[str, float]:
     """One job; the seconds after which each of the marks was printed."""
-    words = ["train", "--engine", "process", "--store", store, "--job", f"seed-{seed}", f"seed={seed}"]
-    began = time.monotonic()
-    seen: Dict[str, float] = {}
-    with subprocess.Popen(
-        [str(REPOSITORY / "scripts" / words[0]), *words[1:]],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            for mark, text in MARKS.items():
-                if text in line:
-                    seen.setdefault(mark, time.monotonic() - began)
-            if time.monotonic() - began > DEADLINE_S:
-                process.terminate()
-        if process.wait() != 0:
-            raise SystemExit(f"seed {seed}: exit status {process.returncode}")
-    return {**seen, "end": time.monotonic() - began}
+    printed = measuring.train("--store", store, "--job", f"seed-{seed}", f"seed={seed}")
+    found = {mark: measuring.first(pattern, printed) for mark, pattern in MARKS.items()}
+    return {**{mark: line.after_s for mark, line in found.items() if line}, "end": printed[-1].after_s}
 
 
 def main(seeds: List[int]) -> None:
-    subprocess.run(
-        [str(REPOSITORY / "scripts" / "train"), "--engine", "process", "--help"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    measuring.set_up()
     columns = [*MARKS, "end"]
     print("seed".rjust(6), *(column.rjust(16) for column in columns))
     rows = []

@@ -8,13 +8,17 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Callable, Iterator
 
+from rl_app.disk import MIB
+from rl_app.errors import UserError
 from rl_app.machine import Machine
 
 # Ray 0.8.5 refuses an object store that is smaller (ray_constants.OBJECT_STORE_MINIMUM_MEMORY_BYTES)
-SMALLEST_STORE = 75 * 1024 * 1024
+SMALLEST_STORE = 75 * MIB
 LARGEST_STORE = 2 * 1024**3
+# Ray 0.8.5 knows these two places for it, in this order
+SHARED_MEMORY, TEMPORARY = Path("/dev/shm"), Path("/tmp")
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def running(machine: Machine) -> Iterator[None]:
         ray.init(
             num_cpus=machine.cpus + 1,
             num_gpus=machine.gpus,
-            object_store_memory=object_store_bytes(Path("/dev/shm")),
+            object_store_memory=object_store_bytes(),
             include_webui=False,
             logging_level=logging.WARNING,
         )
@@ -52,13 +56,30 @@ def _no_script_directory() -> Iterator[None]:
         sys.argv[0] = script
 
 
-def object_store_bytes(shared_memory: Path) -> Optional[int]:
-    """What of the shared memory Ray's object store may take: a job's batches and weights are far below 2 GiB.
+def check_memory(say: Callable[[str], None], shared_memory: Path = SHARED_MEMORY, temporary: Path = TEMPORARY) -> None:
+    """Tells where Ray has to keep its objects in files, which is slower.
+
+    Raises:
+        UserError: it has no space for them anywhere.
+    """
+    if _usable(shared_memory) >= SMALLEST_STORE:
+        return
+    needed = f"{shared_memory} has {_usable(shared_memory) // MIB} MiB to spare, and Ray needs {SMALLEST_STORE // MIB}"
+    if _usable(temporary) < SMALLEST_STORE:
+        raise UserError(f"{needed}, there or in {temporary}: `docker run --shm-size 1g` gives more")
+    say(f"{needed}: it keeps its objects in {temporary}, which is slower; `docker run --shm-size 1g` gives more")
+
+
+def object_store_bytes(shared_memory: Path = SHARED_MEMORY, temporary: Path = TEMPORARY) -> int:
+    """What Ray's object store may take: a job's batches and weights are far below 2 GiB.
 
     Ray's default is 30 % of the machine's memory, and where that is more than /dev/shm holds (containers), it
-    falls back to files in /tmp, which is slower. None, Ray's default, where there is too little to matter.
+    falls back to files in /tmp, which is slower, and there it asks for as much, whether it is there or not.
     """
-    if not shared_memory.is_dir():
-        return None
-    usable = int(shutil.disk_usage(shared_memory).free * 0.8)
-    return min(usable, LARGEST_STORE) if usable >= SMALLEST_STORE else None
+    usable = _usable(shared_memory)
+    return min(usable if usable >= SMALLEST_STORE else _usable(temporary), LARGEST_STORE)
+
+
+def _usable(directory: Path) -> int:
+    """Most of what is free there; the rest is for others."""
+    return int(shutil.disk_usage(directory).free * 0.8) if directory.is_dir() else 0

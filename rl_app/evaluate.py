@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TextIO
 
-from rl_app import artifacts, evaluation_page, export, hyperparameters, report, sagemaker, source, summaries
+from rl_app import artifacts, disk, evaluation_page, export, hyperparameters, report, sagemaker, source, summaries
 from rl_app.console import capture
 from rl_app.envs import ENVS
 from rl_app.episodes import Exported, Player, seeds, steps
@@ -117,6 +117,7 @@ def command() -> int:
         traceback.print_exc(file=errors)
         return 1
     finally:
+        disk.release(paths.output)
         sagemaker.give_to_owner(paths)
 
 
@@ -211,7 +212,7 @@ def world_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mappin
     env_config = settings.env_config
     if env_config is None:
         env_config = known[0]["env_config"] if trained_there else {}
-    return World(name, env_config, creator(name, envs=envs))
+    return World(name, env_config, creator(name, envs=envs, deadline_s=settings.env_deadline))
 
 
 @contextmanager

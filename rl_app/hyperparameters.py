@@ -93,6 +93,7 @@ EVALUATION_RULES = (
     Rule("max_steps", lambda value, _: value >= 1, "must be 1 or more"),
     Rule("videos", lambda value, _: value >= 0, "must be 0 or more"),
     Rule("max_run", lambda value, _: value >= 1, "must be 1 or more"),
+    Rule("env_deadline", lambda value, _: value >= 1, "must be 1 or more"),
 )
 
 # How many names a message lists
@@ -117,6 +118,10 @@ class Settings:
     max_run: int = field(
         default=24 * 60 * 60,
         metadata={"help": "the longest that the job may run, in seconds; then it is stopped"},
+    )
+    env_deadline: int = field(
+        default=60,
+        metadata={"help": "the longest that a call of the environment may take, in seconds; then it hangs"},
     )
 
 
@@ -151,6 +156,7 @@ class Evaluation:
     )
     videos: int = field(default=2, metadata={"help": "how many episodes are recorded: the best, the worst, …"})
     max_run: int = field(default=24 * 60 * 60, metadata={"help": "as in training"})
+    env_deadline: int = field(default=Settings.env_deadline, metadata={"help": "as in training"})
 
 
 @dataclass(frozen=True)

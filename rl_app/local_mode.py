@@ -26,7 +26,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rl_app import artifacts, hyperparameters, metrics, sagemaker, source
+from rl_app import artifacts, disk, hyperparameters, metrics, sagemaker, source
 from rl_app.artifacts import Model
 from rl_app.errors import JobError, UserError
 from rl_app.experiments import EXPERIMENTS, Experiment
@@ -339,7 +339,7 @@ def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], 
         with _heartbeat(request.store, record):
             checkpoints = Mirror(paths.checkpoints, request.store, f"{name}/checkpoints", delete=True)
             checkpoints.start()
-            end = _judge(*_supervise(child, signals, request.settings.max_run, grace), _failure(paths))
+            end = _judge(*_supervise(child, signals, request.settings.max_run, grace), sagemaker.failure(paths))
             ended, took = _now(), time.monotonic() - started
             troubles = _upload(request.store, name, paths, checkpoints, grace)
         record["TrainingEndTime"] = ended.isoformat()
@@ -478,6 +478,7 @@ def _stage(request: Request, name: str, base: Path) -> Paths:
     )
     for directory in (paths.data, paths.model, paths.output_data, paths.intermediate, paths.checkpoints):
         directory.mkdir(parents=True, exist_ok=True)
+    disk.reserve(base)
     if request.earlier:
         restore(request.store, f"{name}/checkpoints", paths.checkpoints)
     for channel, model in request.models.items():
@@ -557,14 +558,6 @@ def _supervise(
     # what the job left running goes too; not reaped yet, the child still holds the number of the group
     os.killpg(child.pid, signal.SIGKILL)
     return child.wait(), asked, killed
-
-
-def _failure(paths: Paths) -> str:
-    """What the job gives as its reason."""
-    try:
-        return paths.failure.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
 
 
 def _judge(status: int, asked: Optional[int], killed: bool, failure: str) -> End:
@@ -667,6 +660,7 @@ def _final_metrics(paths: Paths) -> List[Dict[str, Any]]:
 
 def _finish(request: Request, record: Record, base: Path, end: End, troubles: List[str]) -> int:
     """Writes the last job.json, removes the base directory or notes why it is kept, tells how it ended."""
+    disk.release(base)
     if troubles:
         reasons = [end.reason or "", f"not uploaded: {'; '.join(troubles)}"]
         end = End("Failed", 1, reason="; ".join(filter(None, reasons)))
@@ -681,7 +675,8 @@ def _finish(request: Request, record: Record, base: Path, end: End, troubles: Li
         record["FailureReason"] = str(error)
     if troubles:
         lost = f"holds what job {record['TrainingJobName']} could not upload; take it away, then {NOT_UPLOADED}"
-        (base / NOT_UPLOADED).write_text(lost + "\n")
+        with suppress(OSError):  # the disk is full, and what is kept speaks for itself
+            (base / NOT_UPLOADED).write_text(lost + "\n")
     elif request.work:
         _clear(Paths(base))
         if hyperparameters.is_program(request.hyperparameters):  # where sagemaker-training has put it

@@ -202,7 +202,7 @@ RULES = (
     # Ranges
     _at_least(
         1,
-        "max_run keep_checkpoints_num stop.training_iteration stop.timesteps_total stop.episodes_total "
+        "max_run env_deadline keep_checkpoints_num stop.training_iteration stop.timesteps_total stop.episodes_total "
         + _config(
             """
             num_envs_per_worker rollout_fragment_length train_batch_size sgd_minibatch_size

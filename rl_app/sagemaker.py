@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from rl_app import disk
 from rl_app.errors import UserError
 
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -55,6 +56,10 @@ class Paths:
     @property
     def failure(self) -> Path:
         return self.output / "failure"
+
+    @property
+    def success(self) -> Path:
+        return self.output / "success"
 
     @property
     def checkpoints(self) -> Path:
@@ -164,8 +169,10 @@ def _object(file: Path) -> Dict[str, Any]:
 def make_output_directories(paths: Paths) -> None:
     """Makes the directories that a job writes to; some of them SageMaker mounts only where they are asked for.
 
+    What an earlier job left as its result is removed.
+
     Raises:
-        UserError: one of them cannot be made or written to.
+        UserError: one of them cannot be made or written to, or its disk is full.
     """
     for directory in (paths.model, paths.output_data, paths.intermediate, paths.checkpoints):
         try:
@@ -174,6 +181,11 @@ def make_output_directories(paths: Paths) -> None:
             raise UserError(f"{directory} cannot be made: {error.strerror}") from error
         if not os.access(directory, os.W_OK | os.X_OK):
             raise UserError(f"{directory} is not writable: a job leaves its files there")
+        disk.check_space(directory)
+    for result in (paths.failure, paths.success):
+        with suppress(FileNotFoundError):
+            result.unlink()
+    disk.reserve(paths.output)
 
 
 def complete_config(paths: Paths) -> None:
@@ -189,8 +201,17 @@ def write_failure(paths: Paths, reason: str) -> None:
         return
     paths.output.mkdir(exist_ok=True)
     beside = paths.output / ".tmp-failure"
-    beside.write_text(reason, encoding="utf-8")
-    os.replace(beside, paths.failure)
+    with disk.given_back(paths.output), suppress(OSError):
+        beside.write_text(reason, encoding="utf-8")
+        os.replace(beside, paths.failure)
+
+
+def failure(paths: Paths) -> str:
+    """What the job gave as the reason of its failure; "" where it gave none."""
+    try:
+        return paths.failure.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def give_to_owner(paths: Paths) -> None:

@@ -12,14 +12,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import traceback
 import zlib
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from rl_app.errors import UserError
+from rl_app.errors import UserError, blame
 from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.sagemaker import SOURCE_FILES, Contract, Paths
 
@@ -210,17 +209,7 @@ def _registry(directory: Path, module: str, name: str) -> Dict[str, Any]:
     try:
         registry = getattr(importlib.import_module(module), name, None)
     except Exception as error:
-        raise UserError(f"{blame(error, directory)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
     if not isinstance(registry, dict) or not all(isinstance(key, str) for key in registry):
         raise UserError(f"{file}: {name} must be a dict of names, such as {name} = {{'mine': …}}")
     return registry
-
-
-def blame(error: BaseException, directory: Optional[Path] = None) -> str:
-    """``file:line`` of what raised: the deepest frame below ``directory``, else the deepest of all."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames: List[traceback.FrameSummary] = list(traceback.extract_tb(error.__traceback__))
-    own = [frame for frame in frames if directory and frame.filename.startswith(f"{directory}{os.sep}")]
-    frame = (own or frames)[-1]
-    return f"{frame.filename}:{frame.lineno}"

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Tuple
 from urllib.parse import unquote, urlsplit
 
+from rl_app import disk
 from rl_app.errors import JobError, UserError
 
 WORK = ".work"
@@ -333,8 +334,11 @@ class Mirror:
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):
             self._tell(self._try())
-        while self._tell(self._try()) and not self._given_up.wait(self._interval):
-            pass
+        while True:
+            trouble = self._tell(self._try())
+            # A disk that is full at the end of a job is not waited for: the job itself fills it
+            if not trouble or disk.NO_SPACE in trouble or self._given_up.wait(self._interval):
+                return
 
     def _try(self) -> Optional[str]:
         """One pass; the reason why not all is in the store, None where it is."""
@@ -447,6 +451,8 @@ def _open_directory(root: Path, make: bool) -> DirectoryStore:
         raise UserError(f"store {root}: there is no such directory")
     if make and not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"store {root}: {there} is not writable")
+    if make:
+        disk.check_space(there)
     return DirectoryStore(root)
 
 

@@ -6,13 +6,14 @@ import logging
 import os
 import shutil
 import sys
+import tempfile
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, TextIO
 
-from rl_app import checkpoints, hyperparameters, report, sagemaker, source
+from rl_app import checkpoints, disk, hyperparameters, report, sagemaker, source
 from rl_app.console import Display, capture
 from rl_app.envs import ENVS
 from rl_app.errors import JobError, UserError, reason_of
@@ -51,7 +52,8 @@ class Trial:
     def creator(self) -> Creator:
         from rl_app.envs.creation import creator
 
-        return creator(self.job.trial["env"], self.job.settings.seed, self.envs)
+        settings = self.job.settings
+        return creator(self.job.trial["env"], settings.seed, self.envs, settings.env_deadline)
 
 
 PREPARED: List[Prepared] = []
@@ -76,21 +78,23 @@ def command() -> int:
         sagemaker.make_output_directories(paths)
         sagemaker.complete_config(paths)
         terminal = sys.stdout if contract.program else capture(paths.intermediate / "train.log")
-        PREPARED.append(Prepared(contract, paths, terminal, prepare(contract, paths)))
-        status = hand_over()
+        PREPARED.append(Prepared(contract, paths, terminal, prepare(contract, paths, terminal)))
+        status = hand_over(paths)
         if status != 0 and not contract.program:
-            print(f"failed: {paths.failure.read_text().strip().splitlines()[-1]}", file=terminal, flush=True)
+            reason = sagemaker.failure(paths) or "no reason given; see train.log"
+            print(f"failed: {reason.splitlines()[-1]}", file=terminal, flush=True)
         return status
     except UserError as error:
         sagemaker.write_failure(paths, str(error))
         print(error, file=terminal, flush=True)
         return error.errno
     finally:
+        disk.release(paths.output)
         sagemaker.give_to_owner(paths)
 
 
-def prepare(contract: Contract, paths: Paths) -> Optional[Trial]:
-    """Checks, before anything is started, what can be: hyperparameters, the user's code, the environment.
+def prepare(contract: Contract, paths: Paths, terminal: TextIO) -> Optional[Trial]:
+    """Checks, before anything is started, what can be: hyperparameters, the user's code, memory, the environment.
 
     Raises:
         UserError: what the user can fix.
@@ -100,14 +104,20 @@ def prepare(contract: Contract, paths: Paths) -> Optional[Trial]:
         return None
     job = hyperparameters.parse(contract.hyperparameters, detect(), own.experiments)
     trial = Trial(job, {**ENVS, **own.envs})
-    from rl_app.envs.creation import try_out
+    from rl_app import cluster
+    from rl_app.envs.creation import WATCHDOG, try_out
 
+    cluster.check_memory(lambda line: print(line, file=terminal, flush=True))
+    WATCHDOG.last_words = lambda line: hung(line, paths, terminal)
     try_out(trial.creator, job.trial["env"], job.trial["config"].get("env_config", {}), job.settings.seed)
     return trial
 
 
-def hand_over() -> int:
-    """Runs sagemaker-training, which calls :func:`main`; returns its exit status."""
+def hand_over(paths: Paths) -> int:
+    """Runs sagemaker-training, which calls :func:`main`; returns its exit status.
+
+    Where it cannot write down that a job has failed, it ends with 0; only success is always written down.
+    """
     os.environ["SAGEMAKER_TRAINING_MODULE"] = f"{__name__}:main"
     # At INFO it logs the whole environment and all hyperparameters, with whatever secret is among them.
     logging.getLogger("sagemaker-training-toolkit").setLevel(logging.WARNING)
@@ -115,9 +125,10 @@ def hand_over() -> int:
 
     try:
         toolkit()
+        status = 0
     except SystemExit as exit_:
-        return int(exit_.code or 0)
-    return 0
+        status = int(exit_.code or 0)
+    return status or (0 if paths.success.exists() else JobError.errno)
 
 
 def main() -> None:
@@ -135,14 +146,53 @@ def main() -> None:
         try:
             run_trial(prepared.trial, prepared.contract.job_name or "job", paths, terminal)
         except BaseException as error:
-            reason = reason_of(error)
-            sagemaker.write_failure(paths, reason)
-            traceback.print_exc()
-            if isinstance(error, Exception):
+            failure = explained(error, paths)
+            sagemaker.write_failure(paths, reason_of(failure))
+            with suppress(OSError):  # the log is on the disk that may be full
+                traceback.print_exc()
+            if failure is error:
                 raise
-            raise RuntimeError(reason) from error
+            raise failure from error
         finally:
-            shutil.copytree(paths.intermediate, paths.output_data, dirs_exist_ok=True)
+            leave_output(paths)
+
+
+def explained(error: BaseException, paths: Paths) -> Exception:
+    """The exception that the job ends with, and whose text is the reason that a person sees."""
+    said = sagemaker.failure(paths)
+    if said:  # by one of Ray's workers, whose end is all that its driver was told of
+        return UserError(said)
+    full = disk.full(error, (paths.model, paths.output, paths.checkpoints, Path(tempfile.gettempdir())))
+    if full:
+        return JobError(full)
+    return error if isinstance(error, Exception) else RuntimeError(reason_of(error))
+
+
+def leave_output(paths: Paths) -> None:
+    """Has all that is in ``output/intermediate`` in ``output/data`` too, from where it is archived."""
+    shutil.copytree(
+        paths.intermediate,
+        paths.output_data,
+        ignore=shutil.ignore_patterns(".tmp*"),
+        copy_function=link,
+        dirs_exist_ok=True,
+    )
+
+
+def link(source: str, target: str) -> None:
+    """The same file under another name, which takes no space; a copy where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def hung(line: str, paths: Paths, terminal: TextIO) -> None:
+    """What is left to do where an environment hangs and the process can only be ended."""
+    print(f"failed: {line}", file=terminal, flush=True)
+    sagemaker.write_failure(paths, line)
+    leave_output(paths)
+    sagemaker.give_to_owner(paths)
 
 
 @contextmanager

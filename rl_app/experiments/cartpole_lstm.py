@@ -25,7 +25,11 @@ EXPERIMENT = {
         "lambda": 0.9,
         "kl_coeff": 0.0,
         "vf_clip_param": 1e4,
+        # Policy and value share the LSTM: the errors of values up to 500 would drown what the policy learns.
+        "vf_loss_coeff": 1e-3,
         "grad_clip": 0.5,
+        # The pole's angle is a hundredth of the cart's position, and its changes less.
+        "observation_filter": "MeanStdFilter",
         "model": {"use_lstm": True, "lstm_cell_size": 32, "max_seq_len": 32, "fcnet_hiddens": [32]},
     },
 }

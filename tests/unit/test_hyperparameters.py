@@ -157,7 +157,7 @@ class TestNames:
             ("lr=1", "lr = 1: unknown; did you mean rl.training.config.lr?"),
             (
                 "sed=1",
-                "unknown; did you mean seed? known are experiment, command, seed, max_run, rl.training.…",
+                "unknown; did you mean seed? known are experiment, command, seed, max_run, env_deadline, rl.training.…",
             ),
             (
                 "rl.training.lr=1",

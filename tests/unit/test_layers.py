@@ -23,7 +23,7 @@ LAYERS = {
     "entry": ["__main__"],
     "commands": ["train", "evaluate", "serve", "local_mode", "board"],
     "facts": [
-        *("algorithms", "errors", "experiments", "hyperparameters", "machine", "metric_definitions", "rules"),
+        *("algorithms", "disk", "errors", "experiments", "hyperparameters", "machine", "metric_definitions", "rules"),
         *("sagemaker", "source"),
     ],
 }
