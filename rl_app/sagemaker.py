@@ -102,12 +102,12 @@ def read_config(paths: Paths, environ: Mapping[str, str] = os.environ) -> Contra
         channels=_channels(paths.config / "inputdataconfig.json", paths.data),
         hosts=hosts,
         current_host=current_host,
-        program=program_of(hyperparameters) or environ.get("SAGEMAKER_PROGRAM"),
+        program=program_of(hyperparameters) or program_of({"sagemaker_program": environ.get("SAGEMAKER_PROGRAM")}),
         job_name=environ.get("TRAINING_JOB_NAME"),
     )
 
 
-def program_of(hyperparameters: Mapping[str, str]) -> Optional[str]:
+def program_of(hyperparameters: Mapping[str, Optional[str]]) -> Optional[str]:
     """The user's own program; None where the job built into the image runs, be it with environments of the user's."""
     program = hyperparameters.get("sagemaker_program")
     return None if program in SOURCE_FILES else program
