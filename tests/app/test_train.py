@@ -144,33 +144,6 @@ def test_a_worker_that_is_killed_fails_the_job_and_leaves_what_there_was(tmp_pat
     assert list((job.directory / "checkpoints").glob("checkpoint_*"))
 
 
-def refused(ran: Ran, *parts: str) -> None:
-    assert ran.status == 2, ran
-    said = [line for line in (ran.stdout + ran.stderr).splitlines() if line.strip()]
-    assert len(said) == 1 and all(part in said[0] for part in parts), ran
-
-
-@pytest.mark.parametrize(
-    "words, parts",
-    [
-        (["cart-pole"], ["cart-pole", "cartpole"]),
-        (["config.train_batchsize=1"], ["train_batchsize", "train_batch_size"]),
-        (["config.lr=fast"], ["lr", "fast"]),
-        (["config.num_workers=4096"], ["num_workers", "4096"]),
-        (["--job", "no spaces"], ["no spaces"]),
-    ],
-)
-def test_what_is_refused_is_said_in_one_line_and_leaves_nothing(words, parts, tmp_path):
-    refused(run(local(*words, "--store", str(tmp_path / "store"))), *parts)
-    assert not (tmp_path / "store").exists()
-
-
-def test_a_used_name_is_refused_and_the_job_is_as_it_was(trained):
-    before = trained.record
-    refused(run(local("--job", trained.name, "--store", str(trained.store))), trained.name)
-    assert trained.record == before
-
-
 def test_plain_rllib_restores_a_checkpoint(trained):
     program = f"""
 import json, sys

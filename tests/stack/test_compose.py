@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -16,6 +15,7 @@ from typing import Dict, Iterator, List, NamedTuple
 import pytest
 
 from rl_app.store import Store, open_store
+from tests.ports import free_port
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -65,14 +65,6 @@ class Stack:
 
     def jobs(self) -> List[str]:
         return [entry.key.split("/")[0] for entry in self.store.list("") if entry.key.endswith("/job.json")]
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
