@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
+from rl_app.errors import UserError
 from scripts.environments import ROOT
 
 DEADLINE = 10.0  # seconds in which an engine that works has answered
+PORT_SETTINGS = {"minio": "S3_PORT"}
 
 
 def why_not() -> Optional[str]:
@@ -51,7 +55,11 @@ def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), 
 
     SIGINT, SIGTERM and SIGHUP go on to the container. `docker compose run` passes on only what is typed on
     its terminal: at a signal it ends, and leaves the container running.
+
+    Raises:
+        UserError: a port that a service needs, on which the first one depends, is another's.
     """
+    check_ports(service, root)
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     container = f"rllib-{service}-{secrets.token_hex(4)}"
     command = ["docker", "compose", "run", "--rm", "--build", "--name", container]
@@ -68,6 +76,30 @@ def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), 
         quietly(["docker", "rm", "--force", container])
         return 128 + forwarding.abandoned
     return status
+
+
+def check_ports(service: str, root: Path) -> None:
+    """Raises UserError for a port that is taken, which compose finds out late and says in many lines."""
+    services = json.loads(
+        output(["docker", "compose", "--profile", service, "config", "--format", "json"], root) or "{}"
+    ).get("services", {})
+    for needed in services.get(service, {}).get("depends_on", {}):
+        if output(["docker", "compose", "ps", "--quiet", needed], root).strip():
+            continue  # it runs, and the port is its own
+        for port in services[needed].get("ports", []):
+            address = (port.get("host_ip", ""), int(port.get("published") or 0))
+            try:
+                socket.create_server(address).close()
+            except OSError:
+                setting = PORT_SETTINGS.get(needed, "another port")
+                raise UserError(f"{setting} = {address[1]}: something else listens there; give a free one") from None
+
+
+def output(command: Sequence[str], root: Path) -> str:
+    """What a command prints; "" where it fails, which the next one will say better."""
+    return subprocess.run(
+        command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ).stdout
 
 
 class Forwarding:
