@@ -94,7 +94,7 @@ def command() -> int:
 
 
 def prepare(contract: Contract, paths: Paths, terminal: TextIO) -> Optional[Trial]:
-    """Checks, before anything is started, what can be: hyperparameters, the user's code, memory, the environment.
+    """Checks, before anything is started, what can be: hyperparameters, the user's code, the environment, memory.
 
     Raises:
         UserError: what the user can fix.
@@ -107,9 +107,9 @@ def prepare(contract: Contract, paths: Paths, terminal: TextIO) -> Optional[Tria
     from rl_app import cluster
     from rl_app.envs.creation import WATCHDOG, try_out
 
-    cluster.check_memory(lambda line: print(line, file=terminal, flush=True))
     WATCHDOG.last_words = lambda line: hung(line, paths, terminal)
     try_out(trial.creator, job.trial["env"], job.trial["config"].get("env_config", {}), job.settings.seed)
+    cluster.check_memory(lambda line: print(line, file=terminal, flush=True))
     return trial
 
 

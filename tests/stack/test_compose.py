@@ -184,6 +184,35 @@ def test_stopping_saves_and_says_stopped_and_the_job_goes_on(stack: Stack, up: R
     assert stack.record("stopped")["TrainingJobStatus"] == "Completed"
 
 
+def script(stack: Stack, *words: str) -> Ran:
+    """A script of the copy, with Docker."""
+    done = subprocess.run(
+        [str(stack.root / "scripts" / words[0]), "--engine", "docker", *words[1:]],
+        cwd=str(stack.root),
+        env={**stack.environment, "HYPERPARAMETERS": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=600,
+        text=True,
+    )
+    return Ran(done.returncode, done.stdout)
+
+
+def test_an_environment_of_ones_own_trains_without_a_new_image(stack: Stack, up: Ran) -> None:
+    words = ("corridor", "stop.training_iteration=1", "--source", "examples/corridor", "--job", "corridor")
+    ran = script(stack, "train", *words)
+    assert ran.status == 0 and "PPO on corridor" in ran.output, ran.output
+    assert stack.record("corridor")["TrainingJobStatus"] == "Completed"
+    assert stack.store.read("corridor/source/sourcedir.tar.gz")
+
+
+def test_a_program_of_ones_own_runs_without_a_new_image(stack: Stack, up: Ran) -> None:
+    ran = script(stack, "train", "tries=3", "--program", "examples/program/random_search.py", "--job", "program")
+    assert ran.status == 0 and "try 0: episode_reward_max" in ran.output, ran.output
+    assert stack.record("program")["TrainingJobStatus"] == "Completed"
+
+
 def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
     port = free_port()
     try:
