@@ -17,7 +17,8 @@ EXPERIMENT = {
         "simple_optimizer": True,
         "tf_session_args": ONE_THREAD,
         "local_tf_session_args": ONE_THREAD,
-        "min_iter_time_s": 1,
+        # Iterations of as many steps, not of a second: the same seed learns the same on a machine that is busy.
+        "timesteps_per_iteration": 4096,
         "num_envs_per_worker": 32,
         "rollout_fragment_length": 32,
         "train_batch_size": 1024,

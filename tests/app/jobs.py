@@ -17,7 +17,7 @@ SHORT = (
     "stop.training_iteration=6",
     "checkpoint_freq=2",
     "keep_checkpoints_num=2",
-    "config.min_iter_time_s=0",
+    "config.timesteps_per_iteration=0",
 )
 
 

@@ -450,7 +450,7 @@ def test_what_goes_wrong_while_it_trains_ends_the_job_and_keeps_what_there_was(n
 
 def test_a_disk_that_fills_up_fails_the_job_and_keeps_what_there_was(lab: Lab) -> None:
     lab.disk(lab.store, "32m")
-    words = ("stop.episode_reward_mean=501", "stop.timesteps_total=10000000", "config.min_iter_time_s=0")
+    words = ("stop.episode_reward_mean=501", "stop.timesteps_total=10000000", "config.timesteps_per_iteration=0")
     process = start(local("cartpole", *words, "checkpoint_freq=1", "--job", "wrong", "--store", str(lab.store)))
     wait_for_line(process, "iteration    3 ")
     filler = lab.store / "filler"

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import pytest
+from selenium import webdriver
 
 from rl_app import report
 from rl_app.report import DONE, RUNNING, Outcome
@@ -29,7 +30,6 @@ NEAR = 40
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

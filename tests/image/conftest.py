@@ -40,7 +40,7 @@ def trained(image: str, tmp_path_factory: pytest.TempPathFactory) -> Tuple[OptMl
         **{
             "experiment": "cartpole",
             "rl.training.stop.training_iteration": "3",
-            "rl.training.config.min_iter_time_s": "0",
+            "rl.training.config.timesteps_per_iteration": "0",
             "seed": "1",
             "sagemaker_region": "us-east-1",
         }

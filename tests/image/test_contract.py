@@ -59,7 +59,7 @@ def test_every_file_belongs_to_who_owns_the_directory(trained):
 
 def test_a_job_that_finds_checkpoints_goes_on(image, trained, opt_ml):
     before, _ = trained
-    opt_ml.configure(**{"rl.training.stop.training_iteration": "4", "rl.training.config.min_iter_time_s": "0"})
+    opt_ml.configure(**{"rl.training.stop.training_iteration": "4", "rl.training.config.timesteps_per_iteration": "0"})
     (opt_ml.base / "checkpoints").rmdir()
     (before.base / "checkpoints").rename(opt_ml.base / "checkpoints")
     try:
@@ -73,7 +73,9 @@ def test_a_job_that_finds_checkpoints_goes_on(image, trained, opt_ml):
 
 
 def test_sigterm_saves_exports_and_exits_0(image, opt_ml):
-    opt_ml.configure(**{"rl.training.stop.training_iteration": "100000", "rl.training.config.min_iter_time_s": "0"})
+    opt_ml.configure(
+        **{"rl.training.stop.training_iteration": "100000", "rl.training.config.timesteps_per_iteration": "0"}
+    )
     name = docker("run", "-d", *opt_ml.run_options()[1:], image, "train").output.strip()
     try:
         deadline = time.monotonic() + 120

@@ -31,7 +31,7 @@ REFUSALS: Dict[str, Refusal] = {
         ("/opt/ml/model is not writable: a job leaves its files there",),
     ),
 }
-SHORT = {"rl.training.stop.training_iteration": "1", "rl.training.config.min_iter_time_s": "0"}
+SHORT = {"rl.training.stop.training_iteration": "1", "rl.training.config.timesteps_per_iteration": "0"}
 
 
 @pytest.mark.parametrize("name", REFUSALS)

@@ -19,7 +19,7 @@ from tests.ports import free_port
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
-SHORT = "stop.training_iteration=2 config.min_iter_time_s=0"
+SHORT = "stop.training_iteration=2 config.timesteps_per_iteration=0"
 
 
 class Ran(NamedTuple):
@@ -154,7 +154,7 @@ def test_wrong_keys_are_one_line_and_status_2(stack: Stack, up: Ran) -> None:
 
 
 def test_stopping_saves_and_says_stopped_and_the_job_goes_on(stack: Stack, up: Ran) -> None:
-    endless = "stop.training_iteration=100000 config.min_iter_time_s=0"
+    endless = "stop.training_iteration=100000 config.timesteps_per_iteration=0"
     process = subprocess.Popen(
         ["docker", "compose", "up", "train"],
         cwd=str(stack.root),
