@@ -64,7 +64,8 @@ def run(name: str, trial: Dict[str, Any], seed: int, store: str) -> Seen:
     else:
         solved = measuring.first(measuring.SOLVED, printed)
         seen = Seen(solved.after_s, measuring.steps_of(solved)) if solved else Seen(None, None)
-    reached = f"{seen.seconds:.1f} s, {seen.steps} steps" if seen.seconds else f"missed in {printed[-1].after_s:.1f} s"
+    steps = f", {seen.steps} steps" if seen.steps else ""
+    reached = f"{seen.seconds:.1f} s{steps}" if seen.seconds else f"missed in {printed[-1].after_s:.1f} s"
     measuring.note(f"{name} seed {seed}: {reached}")
     return seen
 

@@ -1,5 +1,7 @@
 """The settings of AWS's CartPole example for Ray 0.8.5, to compare with.
 
+Time seen: 11 min, 1 seed
+
 Left out are its ``free_log_std``, which Ray 0.8.5 ignores, and its ``monitor``, which records inside the
 sampling.
 """

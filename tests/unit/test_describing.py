@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,25 @@ def test_all_are_listed(tmp_path: Path) -> None:
     assert status == 0
     assert [line.split()[0] for line in printed.splitlines()] == ["name", *EXPERIMENTS]
     assert "CartPole-v1" in printed and "reward 475" in printed and "SAC" in printed
+    assert all(describing.seen(name) in printed for name in EXPERIMENTS)
+
+
+def test_the_readme_has_a_row_for_each_with_the_time_seen() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+    for name in EXPERIMENTS:
+        (row,) = [
+            line
+            for line in readme
+            if line.startswith(f"| `{name}` |") and line.endswith(f"| {describing.seen(name)} |")
+        ]
+        assert row
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_each_says_what_it_is_and_what_differs(name: str) -> None:
     whole = describing.describe(name, Machine(4, 0))
-    assert whole["about"].endswith((".", "cores"))
+    assert whole["about"].endswith(".")
+    assert re.match(r"\d+ s \(\d+ to \d+\), \d of \d seeds|\d+ min, 1 seed", whole["time_seen"])
     paths = [found["path"] for found in whole["differs"]]
     assert paths == sorted(paths)
     assert len(paths) == len(set(paths))

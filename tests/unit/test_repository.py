@@ -13,7 +13,7 @@ import pytest
 
 from scripts.environments import ROOT
 
-LOCKS = sorted((ROOT / "docker" / "requirements").glob("*.txt"))
+LOCKS = sorted(path for folder in ("docker", "benchmarks") for path in (ROOT / folder / "requirements").glob("*.txt"))
 NAMES = [lock.stem for lock in LOCKS]
 COMMANDS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file() and not path.suffix)
 
