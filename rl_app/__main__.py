@@ -9,6 +9,7 @@ USAGE = """usage: python -m rl_app COMMAND
 
   train     run the training job that /opt/ml/input/config describes, as SageMaker starts it
   evaluate  play episodes with the models in /opt/ml/input/data: a training job too
+  serve     answer over HTTP with the model in /opt/ml/model, as an endpoint: `serve --help` says more
   local     play SageMaker around `train` and `evaluate` on this machine: `local --help` says more
   board     show the jobs of a store in TensorBoard: `board --help` says more
 """
@@ -25,6 +26,10 @@ def main(arguments: List[str]) -> int:
         from rl_app import evaluate
 
         return evaluate.command()
+    if command == "serve":
+        from rl_app import serve
+
+        return serve.main(rest)
     if command == "local":
         from rl_app import local_mode
 

@@ -46,8 +46,12 @@ def mounted(path: str) -> str:
     return f"/mnt/{Path(path).resolve().name}"
 
 
-def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), root: Path = ROOT) -> int:
+def run_service(
+    service: str, words: Sequence[str], mounts: Sequence[str] = (), ports: Sequence[str] = (), root: Path = ROOT
+) -> int:
     """Runs a compose service once, built from the source as it is, and returns its exit status.
+
+    ``ports`` are published, as `docker run --publish` takes them.
 
     SIGINT, SIGTERM and SIGHUP go on to the container. `docker compose run` passes on only what is typed on
     its terminal: at a signal it ends, and leaves the container running.
@@ -57,6 +61,8 @@ def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), 
     command = ["docker", "compose", "run", "--rm", "--build", "--name", container]
     for path in mounts:
         command += ["--volume", f"{Path(path).resolve()}:{mounted(path)}:ro"]
+    for port in ports:
+        command += ["--publish", port]
     command += [service, *words] if terminal else ["-T", service, *words]
     # Without a terminal, compose gets a session of its own, so that Ctrl-C reaches this process alone.
     process = subprocess.Popen(

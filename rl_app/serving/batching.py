@@ -1,0 +1,100 @@
+"""Micro-batching: the questions that arrive in one turn of the event loop share one run of the network.
+
+It waits for nothing: a lone question is answered in the same turn, and under load the batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Callable, Iterator, List, Mapping, Sequence, Tuple
+
+import numpy as np
+
+from rl_app.policies import Outputs, Policy
+from rl_app.serving.messages import Question
+from rl_app.serving.observations import Array
+
+
+class Answers:
+    """Answers questions with the policy; ``observe`` is told the rows of each run of the network."""
+
+    def __init__(self, policy: Policy, rng: np.random.Generator, observe: Callable[[int], None]) -> None:
+        self._policy = policy
+        self._rng = rng
+        self._observe = observe
+        self._waiting: List[Tuple[Question, asyncio.Future[Outputs]]] = []
+
+    def ask(self, question: Question) -> asyncio.Future[Outputs]:
+        """The answer to come, together with that to whatever else is asked in this turn of the loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outputs] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._answer_waiting)
+        self._waiting.append((question, future))
+        return future
+
+    def answer(self, questions: Sequence[Question]) -> List[Outputs]:
+        """One answer a question, each with the batch first, by one run of the network."""
+        policy = self._policy
+        flat, state, previous = self._joined(questions)
+        self._observe(len(flat))
+        outputs = policy.act(flat, state, previous=previous)
+        bounded = policy.bounded(outputs)
+        return [
+            part(bounded, where) if question.deterministic else self._sampled(part(outputs, where))
+            for question, where in zip(questions, places(questions))
+        ]
+
+    def _answer_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            answers = self.answer([question for question, _ in waiting])
+        except Exception as error:  # each of them is told, and the server goes on
+            for _, future in waiting:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), outputs in zip(waiting, answers):
+            if not future.done():  # whoever asked may be gone
+                future.set_result(outputs)
+
+    def _sampled(self, outputs: Outputs) -> Outputs:
+        return self._policy.bounded(self._policy.sample(outputs, self._rng))
+
+    def _joined(self, questions: Sequence[Question]) -> Tuple[Array, Sequence[Array], Mapping[str, Array]]:
+        """Observations, states and what was before, of all questions."""
+        if len(questions) == 1:
+            return questions[0].flat, questions[0].state, questions[0].previous
+        flat = np.concatenate([question.flat for question in questions])
+        state: List[Array] = []
+        if self._policy.state_sizes:
+            states = [question.state or self._policy.initial_state(len(question.flat)) for question in questions]
+            state = [np.concatenate(parts) for parts in zip(*states)]
+        return flat, state, self._previous(questions)
+
+    def _previous(self, questions: Sequence[Question]) -> Mapping[str, Array]:
+        """What the questions say of the last step; zeros where they say nothing."""
+        previous = {}
+        for name in dict.fromkeys(name for question in questions for name in question.previous):
+            given = self._policy.inputs[name]
+            previous[name] = np.concatenate(
+                [
+                    question.previous.get(name, np.zeros((len(question.flat), *(given.shape or ())), given.dtype))
+                    for question in questions
+                ]
+            )
+        return previous
+
+
+def places(questions: Sequence[Question]) -> Iterator[slice]:
+    """Which rows of the whole batch are each question's."""
+    start = 0
+    for question in questions:
+        stop = start + len(question.flat)
+        yield slice(start, stop)
+        start = stop
+
+
+def part(outputs: Outputs, rows: slice) -> Outputs:
+    """Those rows of every output."""
+    return {name: values[rows] for name, values in outputs.items()}
