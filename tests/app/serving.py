@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
@@ -38,11 +39,13 @@ class Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        self._log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
             cwd=str(REPOSITORY),
             env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
+            # a file, for nobody reads a pipe while the server writes to it
+            stdout=self._log,
             stderr=subprocess.PIPE,
             universal_newlines=True,
         )
@@ -62,7 +65,7 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.returncode is None:
+        if not self._log.closed:
             self.stop()
 
     def answers(self) -> bool:
@@ -74,7 +77,10 @@ class Served:
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Sends a signal, and returns the exit status."""
         self.process.send_signal(number)
-        self.stdout, self.stderr = self.process.communicate(timeout=deadline_s)
+        _, self.stderr = self.process.communicate(timeout=deadline_s)
+        with self._log:
+            self._log.seek(0)
+            self.stdout = self._log.read()
         return self.process.returncode
 
     def log(self) -> List[Dict[str, Any]]:
