@@ -32,7 +32,7 @@ def detect(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Machine:
 
     Those are nvidia-smi's, as far as CUDA_VISIBLE_DEVICES lets this process see them, and none without CUDA.
     """
-    cpus = [affinity(), *(int(quota) for quota in _quotas(cgroups, membership))]
+    cpus = [_affinity(), *(int(quota) for quota in _quotas(cgroups, membership))]
     return Machine(max(1, min(cpus)), len(devices(_gpus())) if has_cuda() else 0)
 
 
@@ -50,6 +50,17 @@ def devices(gpus: int) -> List[str]:
     visible = os.environ.get(VISIBLE_DEVICES)
     names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
     return list(takewhile(lambda name: name.strip() not in NO_DEVICE, names))[:gpus]
+
+
+def physical_memory() -> int:
+    """The bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory(cgroups: Path = CGROUPS) -> int:
+    """The bytes of memory that this process may have: the machine's, or what its container is limited to."""
+    limits = (_read(cgroups / name).strip() for name in ("memory.max", "memory/memory.limit_in_bytes"))
+    return min([physical_memory(), *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def nvidia_smi(*words: str) -> List[str]:
@@ -70,8 +81,7 @@ def nvidia_smi(*words: str) -> List[str]:
     return asked.stdout.decode("utf-8", "replace").splitlines() if asked.returncode == 0 else []
 
 
-def affinity() -> int:
-    """The CPUs that the system lets this process run on."""
+def _affinity() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS and Windows have no affinity
