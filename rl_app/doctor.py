@@ -111,12 +111,12 @@ def check(environ: Mapping[str, str]) -> Iterator[Finding]:
     except Exception as error:  # whatever a broken installation raises
         yield Finding("versions", f"TensorFlow cannot be imported: {' '.join(str(error).split())}", IMAGE)
         return
-    yield _versions(flow)
-    yield from _machine()
-    yield _gpus(flow, cuda.gpus())
+    yield check_versions(flow)
+    yield from check_machine()
+    yield check_gpus(flow, cuda.gpus())
     if flow.cuda:
-        yield _libraries(flow)
-    yield _store(environ)
+        yield check_libraries(flow)
+    yield check_store(environ)
 
 
 def _tensorflow() -> TensorFlow:
@@ -126,7 +126,8 @@ def _tensorflow() -> TensorFlow:
     return TensorFlow(tf.__version__, dict(tf.sysconfig.get_build_info()), len(tf.config.list_physical_devices("GPU")))
 
 
-def _versions(flow: TensorFlow) -> Finding:
+def check_versions(flow: TensorFlow) -> Finding:
+    """What a job is made with, installed or not."""
     found = {"Python": ".".join(map(str, sys.version_info[:3])), "TensorFlow": flow.version}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -139,7 +140,7 @@ def _versions(flow: TensorFlow) -> Finding:
     return Finding("versions", text, facts=facts)
 
 
-def _machine() -> Iterator[Finding]:
+def check_machine() -> Iterator[Finding]:
     """CPUs, memory, shared memory and disk."""
     cpus, all_cpus = machine.detect().cpus, os.cpu_count() or 1
     text = f"{cpus}" if cpus == all_cpus else f"{cpus}, of the machine's {all_cpus}"
@@ -172,7 +173,8 @@ def _gib(size: float) -> str:
     return f"{size / 1024**3:.1f} GiB"
 
 
-def _gpus(flow: TensorFlow, gpus: Sequence[Gpu]) -> Finding:
+def check_gpus(flow: TensorFlow, gpus: Sequence[Gpu]) -> Finding:
+    """Whether this TensorFlow can train on these GPUs."""
     facts = {"gpus": [_gpu_facts(gpu, flow) for gpu in gpus], "seen_by_tensorflow": flow.gpus}
     several = Counter(gpus).items()
     if not flow.cuda:
@@ -239,7 +241,8 @@ def _built(flow: TensorFlow) -> List[str]:
     return list(flow.build["cuda_compute_capabilities"])
 
 
-def _libraries(flow: TensorFlow) -> Finding:
+def check_libraries(flow: TensorFlow) -> Finding:
+    """Whether each of CUDA's libraries can be opened."""
     reasons = {library: cuda.why_not_loaded(library) for library in cuda.LIBRARIES}
     loaded = [library for library, reason in reasons.items() if reason is None]
     failed = [reason for reason in reasons.values() if reason is not None]
@@ -249,7 +252,8 @@ def _libraries(flow: TensorFlow) -> Finding:
     return Finding("CUDA", text, IMAGE * bool(failed), facts=facts)
 
 
-def _store(environ: Mapping[str, str]) -> Finding:
+def check_store(environ: Mapping[str, str]) -> Finding:
+    """Whether the store that the environment names can be reached."""
     url, address = environ.get("STORE"), endpoint(environ)
     facts = {"store": url, "endpoint": shown(address) if address else None}
     try:

@@ -228,12 +228,31 @@ def ray_trainer(trial: Trial, machine: Machine, paths: Paths) -> Iterator[Any]:
     """An RLlib trainer for the trial, in a Ray of its own."""
     from rl_app import cluster
 
-    with cluster.running(machine, **gpus_of(trial.job.trial)):
+    asked = gpus_of(trial.job.trial)
+    with cluster.running(machine, **asked):
+        check_gpus(asked["num_gpus"])
         trainer = build_trainer(trial, paths.intermediate)
         try:
             yield trainer
         finally:
             trainer.stop()
+
+
+def check_gpus(num_gpus: float) -> None:
+    """Raises UserError where TensorFlow sees fewer GPUs than the trainer asks for: it would train on the CPU, silently.
+
+    It imports rllib before TensorFlow, which rllib has to configure.
+    """
+    if num_gpus == 0:
+        return
+    from ray.rllib.utils import try_import_tf
+
+    seen = len(try_import_tf().config.list_physical_devices("GPU"))
+    if seen < num_gpus:
+        raise UserError(
+            f"{hyperparameters.PREFIX}config.num_gpus = {num_gpus:g}: nvidia-smi lists a GPU that TensorFlow cannot "
+            f"use, it sees {seen}: `doctor` says why; with 0 the CPU trains"
+        )
 
 
 def build_trainer(trial: Trial, directory: Path) -> Any:
