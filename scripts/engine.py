@@ -38,9 +38,9 @@ def gpu_trouble(said: str) -> str:
     return said
 
 
-def refusal(command: Sequence[str], deadline: float = DEADLINE) -> Optional[str]:
+def refusal(command: Sequence[str], deadline: Optional[float] = None) -> Optional[str]:
     """What is wrong with a command that has to work; None if nothing is."""
-    name = " ".join(command[:2])
+    name, deadline = " ".join(command[:2]), deadline or DEADLINE
     try:
         asked = subprocess.run(
             command,

@@ -8,7 +8,7 @@ from rl_app import cuda
 from tests.image.containers import docker, installed, locked
 
 LARGEST_BYTES = 5_000_000_000
-OPENED_BY_CUDNN = {name for name in cuda.LIBRARIES if name.startswith("libcudnn_")}
+OPENED_BY_OTHERS = {name for name in cuda.LIBRARIES if name.startswith(("libcudnn_", "libcublasLt"))}
 
 OPEN_EACH = """
 import ctypes, json, subprocess, sys
@@ -17,7 +17,7 @@ def opened(name):
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True).stderr.splitlines()[-1:]
 print(json.dumps({name: opened(name) for name in sys.argv[1:]}))
 """
-# TensorFlow's own list of what it opens before it uses a GPU; the status it gives back is a null pointer where all is well
+# TensorFlow's own check of what it opens before it uses a GPU; where all is there, its status is a null pointer
 ASK_TENSORFLOW = """
 import ctypes, pathlib, tensorflow
 library = ctypes.CDLL(str(pathlib.Path(tensorflow.__file__).parent / "libtensorflow_framework.so.2"))
@@ -65,7 +65,7 @@ def test_what_tensorflow_opens_is_there_and_nothing_else_is(image):
     assert told.splitlines()[0] == "ok"
     asked = {line.partition("file=")[2].split()[0] for line in told.splitlines() if "file=lib" in line}
     tensorrt = {name for name in asked if name.startswith("libnvinfer")}  # optional: TensorFlow trains without
-    assert asked - tensorrt - {cuda.DRIVER} == set(cuda.LIBRARIES) - OPENED_BY_CUDNN
+    assert asked - tensorrt - {cuda.DRIVER} == set(cuda.LIBRARIES) - OPENED_BY_OTHERS
 
     held = docker(
         "run", "--rm", image, "bash", "-c", f"find {SITE}/nvidia -name '*.so*' -printf '%f\\n'"
