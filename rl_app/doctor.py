@@ -264,8 +264,9 @@ def check_store(environ: Mapping[str, str]) -> Finding:
             _ask(address)
             return Finding("store", f"{shown(address)} answers; STORE names no bucket in it", facts=facts)
     except (UserError, JobError) as error:
-        new = "has no such bucket" in str(error)
-        return Finding("store", f"{error}{'; the first job makes it' * new}", STORE * (not new), note=new, facts=facts)
+        reason = str(error).replace("store ", "", 1)
+        new = "has no such bucket" in reason
+        return Finding("store", f"{reason}{'; the first job makes it' * new}", STORE * (not new), note=new, facts=facts)
     return Finding("store", "none is named (STORE, AWS_ENDPOINT_URL_S3)", facts=facts)
 
 

@@ -4,7 +4,7 @@ import json
 
 from tests.image.containers import docker, installed, locked
 
-LARGEST_BYTES = 2_200_000_000
+LARGEST_BYTES = 2_000_000_000
 
 
 def test_it_is_no_larger_than_promised(image):
