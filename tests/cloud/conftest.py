@@ -78,11 +78,16 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A boto3 session of an empty account; the environment that it reads is set for programs started too."""
+    return account(moto, monkeypatch, AWS_ENDPOINT_URL=moto)
+
+
+def account(moto: str, monkeypatch: pytest.MonkeyPatch, **endpoints: str) -> Any:
+    """Empties moto's account; returns a session of it that asks these endpoints."""
     reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset, timeout=10)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": moto}.items():
+    for name, value in {**KEYS, **endpoints}.items():
         monkeypatch.setenv(name, value)
     return boto3.session.Session()
 
@@ -159,17 +164,20 @@ def pauses() -> Dict[str, Any]:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Tuple[Cloud, Stub, Any]]]:
-    """Starts a stub with the answers of a :class:`Cloud`; returns both, and a session that asks them."""
+def cloud(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Tuple[Cloud, Stub, Any]]]:
+    """Starts a stub with the answers of a :class:`Cloud`; returns both, and a session that asks them.
+
+    S3 is moto's; the bucket of the stub's job is there.
+    """
     with ExitStack() as stack:
 
         def start(states: Sequence[Dict[str, Any]] = (), lines: Sequence[List[str]] = ()) -> Tuple[Cloud, Stub, Any]:
             made = Cloud(list(states), list(lines))
             stub = stack.enter_context(Stub(made.answers))
-            for name in [name for name in os.environ if name.startswith("AWS_")]:
-                monkeypatch.delenv(name)
-            for name, value in {**KEYS, "AWS_ENDPOINT_URL": stub.url}.items():
-                monkeypatch.setenv(name, value)
-            return made, stub, boto3.session.Session()
+            session = account(moto, monkeypatch, AWS_ENDPOINT_URL=stub.url, AWS_ENDPOINT_URL_S3=moto)
+            session.client("s3").create_bucket(
+                Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+            return made, stub, session
 
         yield start
