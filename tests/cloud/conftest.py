@@ -1,7 +1,8 @@
-"""The stand-ins for AWS: moto's server, Debian's docker-registry, and a small image to push."""
+"""The stand-ins for AWS: moto's server, Debian's docker-registry, a small image to push; and the SageMaker SDK."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import socket
@@ -16,7 +17,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tu
 import boto3
 import pytest
 
-from scripts import engine
+from scripts import engine, environments
 from scripts.building import Image
 from tests.cloud.stub import Cloud, Stub
 from tests.waiting import until
@@ -154,6 +155,33 @@ def docker_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def sdk_python() -> str:
+    """A Python 3.11 with the SDK's lock, in .tools, made where it is not there or not from this lock."""
+    reason = engine.why_not()
+    if reason:
+        pytest.skip(f"no Docker engine: {reason}")
+    lock = environments.lock_file(environments.ROOT, "sdk")
+    folder = environments.ROOT / ".tools" / f"sdk-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        uv = str(environments.uv_folder(environments.ROOT) / "bin" / "uv")
+        run([uv, "venv", "--quiet", "--clear", "--python", "3.11", str(folder)])
+        run(
+            [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)]
+        )
+        (folder / "complete").touch()
+    return str(python)
+
+
+def run(command: Any, environ: Any = None) -> str:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, env=environ or os.environ
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 @pytest.fixture
