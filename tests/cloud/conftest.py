@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -32,6 +33,10 @@ KEYS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--live", action="store_true", help="ask AWS itself too, with your credentials, for some cents")
 
 
 def free_port() -> int:
@@ -91,6 +96,21 @@ def account(moto: str, monkeypatch: pytest.MonkeyPatch, **endpoints: str) -> Any
     for name, value in {**KEYS, **endpoints}.items():
         monkeypatch.setenv(name, value)
     return boto3.session.Session()
+
+
+def put_image(aws: Any, flavor: str = "cpu") -> str:
+    """Puts an image into moto's ECR, which keeps no layers; returns its digest."""
+    ecr = aws.client("ecr")
+    if not ecr.describe_repositories()["repositories"]:
+        ecr.create_repository(repositoryName="sagemaker-rllib")
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"digest": flavor},
+        "layers": [],
+    }
+    put = ecr.put_image(repositoryName="sagemaker-rllib", imageManifest=json.dumps(manifest), imageTag=f"{flavor}-1")
+    return str(put["image"]["imageId"]["imageDigest"])
 
 
 class Registry(NamedTuple):

@@ -16,11 +16,10 @@ from botocore.exceptions import ClientError
 from scripts import launching, pushing, roles
 from scripts.building import Image
 from scripts.environments import ROOT
-from tests.cloud.conftest import ACCOUNT, REGION
+from tests.cloud.conftest import ACCOUNT, REGION, put_image
 
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
-MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
 
 
@@ -29,14 +28,8 @@ def pushed(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A CPU image and a GPU image were pushed."""
     file = tmp_path / "pushed.json"
     monkeypatch.setattr(pushing, "REMEMBERED", file)
-    ecr = aws.client("ecr")
-    ecr.create_repository(repositoryName="sagemaker-rllib")
     for flavor in ("cpu", "gpu"):
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": flavor}, "layers": []}
-        made = ecr.put_image(
-            repositoryName="sagemaker-rllib", imageManifest=json.dumps(manifest), imageTag=f"{flavor}-1"
-        )
-        digest = made["image"]["imageId"]["imageDigest"]
+        digest = put_image(aws, flavor)
         pushing.remember(pushing.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, digest), file)
     return file
 
