@@ -54,3 +54,12 @@ def values(space: gym.Space) -> st.SearchStrategy[Any]:
     width = 8 * space.dtype.itemsize
     elements = st.floats(low, high, width=width) if space.dtype.kind == "f" else st.integers(low, high)
     return arrays.arrays(space.dtype, space.shape, elements=elements)
+
+
+def as_json(value: Any) -> Any:
+    """An observation as a client writes it."""
+    if isinstance(value, dict):
+        return {key: as_json(part) for key, part in value.items()}
+    if isinstance(value, tuple):
+        return [as_json(part) for part in value]
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

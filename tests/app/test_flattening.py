@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import gym
 import numpy as np
@@ -14,7 +13,7 @@ from ray.rllib.models.preprocessors import get_preprocessor
 from rl_app.policies import Input, Network, Policy
 from rl_app.serving.observations import Observations
 from rl_app.spaces import describe
-from tests.app.any_space import any_space, values
+from tests.app.any_space import any_space, as_json, values
 
 FACTS = {
     "algorithm": "PPO",
@@ -48,15 +47,6 @@ def test_any_observation_is_flattened_as_rllib_flattens_it(
     rllibs = np.stack([np.asarray(preprocessor.transform(each), policy.dtype).ravel() for each in observations])
     np.testing.assert_array_equal(policy.flatten(observations), rllibs)
     assert policy.observation_size == preprocessor.size
-
-
-def as_json(value: Any) -> Any:
-    """An observation as a client writes it."""
-    if isinstance(value, dict):
-        return {key: as_json(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return [as_json(part) for part in value]
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
