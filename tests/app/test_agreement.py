@@ -147,7 +147,7 @@ def ray_running() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module", params=CASES)
-def trained(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     case, directory = CASES[request.param], tmp_path_factory.mktemp("case")
     with trainer(case, directory) as agent:
         exported, tensorflow = export(agent, directory)
@@ -267,29 +267,29 @@ def rows(outputs: Mapping[str, Any]) -> List[Action]:
 
 
 def test_everyone_gives_the_action_of_the_trained_agent(
-    trained: Trained, record_property: Callable[[str, Any], None]
+    everyone: Trained, record_property: Callable[[str, Any], None]
 ) -> None:
     compared: Counter[str] = Counter()
-    case = trained.case
+    case = everyone.case
 
     @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, phases=[Phase.generate])
     @given(st.lists(values(case.observations), min_size=1, max_size=LONGEST))
     def holds(episode: List[Any]) -> None:
-        expected, states = by_the_agent(trained, episode)
+        expected, states = by_the_agent(everyone, episode)
         found = {
-            "evaluate": by_evaluate(trained.exported, episode),
-            "serve": by_the_server(trained, episode),
-            "serve, batch": by_the_server_at_once(trained, episode, states),
-            "TensorFlow": by_evaluate(trained.tensorflow, episode),
-            "TensorFlow, batch": by_tensorflow_at_once(trained, episode, states),
+            "evaluate": by_evaluate(everyone.exported, episode),
+            "serve": by_the_server(everyone, episode),
+            "serve, batch": by_the_server_at_once(everyone, episode, states),
+            "TensorFlow": by_evaluate(everyone.tensorflow, episode),
+            "TensorFlow, batch": by_tensorflow_at_once(everyone, episode, states),
         }
         for way, actions in found.items():
             check(actions, expected, case.actions, way)
             compared[way] += len(episode)
-        check_engines(trained, episode, states)
+        check_engines(everyone, episode, states)
 
     holds()
-    assert trained.exported.engine == "onnxruntime" and trained.tensorflow.engine == "tensorflow"
+    assert everyone.exported.engine == "onnxruntime" and everyone.tensorflow.engine == "tensorflow"
     record_property("agreement", {"algorithm": case.algorithm, "actions": dict(compared)})
 
 
@@ -317,3 +317,21 @@ def check(actions: Sequence[Action], expected: Sequence[Action], space: gym.Spac
 
 def test_every_algorithm_of_the_registry_has_a_case() -> None:
     assert {case.algorithm for case in CASES.values()} == set(algorithms.NAMES)
+
+
+def test_without_policy_onnx_tensorflow_serves_the_same_answers(model: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "model"
+    shutil.copytree(str(model), str(alone))
+    (alone / "policy.onnx").unlink()
+    policy = Policy.load(model)
+    observations = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    expected = policy.act(policy.flatten(observations))
+    with Served(alone) as server:
+        found = ask(server, {"observations": observations.tolist()})
+        one_by_one = [ask(server, {"observations": each.tolist()})["actions_0"][0] for each in observations]
+    assert "by tensorflow" in server.stderr
+    assert set(expected["actions_0"]) == {0, 1}
+    assert found["actions_0"] == one_by_one == expected["actions_0"].tolist()
+    assert set(found) == set(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)

@@ -197,6 +197,18 @@ def test_the_restored_agent_plays_the_same_episodes(
     assert len(exported.episodes) == len(restored.episodes) == 3
 
 
+def test_without_policy_onnx_tensorflow_plays_the_same_episodes(
+    evaluated: Evaluated, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(str(model), str(tmp_path / "model"))
+    (tmp_path / "model" / "policy.onnx").unlink()
+    done = evaluate(tmp_path, "by-tensorflow", str(tmp_path / "model"), "--episodes", "5", "--seed", "3", "videos=1")
+    assert "played by tensorflow" in done.ran.stdout
+    assert done.episodes == evaluated.episodes
+    (found,) = done.found["models"]
+    assert found["played_by"] == "tensorflow" and len(found["videos"]) == 1
+
+
 def test_a_model_of_awss_launcher_is_restored(evaluated: Evaluated, model: Path, tmp_path: Path) -> None:
     """Its params.json is what Tune was given, its policy the plain network that Ray makes of use_lstm."""
     aws = tmp_path / "model"
