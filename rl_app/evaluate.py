@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rl_app.envs.creation import Creator
 
 EVALUATION = "evaluation.json"
+ALONE = "model"
 EPISODE_GRACE_S = 10.0
 """How long an episode may go on after a stop was asked for."""
 
@@ -186,7 +187,10 @@ def checked(contract: Contract) -> Evaluation:
 def read(name: str, channel: Path, directory: Path) -> Candidate:
     """What the model's own files say of it; raises UserError where one of them cannot be read."""
     file = directory / artifacts.POLICY
-    return Candidate(name, channel, directory, read_facts(file) if file.exists() else {}, params_of(directory))
+    facts = read_facts(file) if file.exists() else {}
+    # A model alone is in the channel `model`, which says nothing of it
+    own = facts.get("training", {}).get("job") if name == ALONE else None
+    return Candidate(own or name, channel, directory, facts, params_of(directory))
 
 
 def world_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[str, Callable[..., Any]]) -> World:

@@ -200,7 +200,7 @@ def run_trial(trial: Trial, name: str, paths: Paths, terminal: TextIO) -> None:
             history = History([paths.intermediate, paths.checkpoints])
             resume(trainer, paths, history, display)
             train(trainer, job.trial, paths, history, stop, display, recorder)
-            export_best(trainer, paths, history, job, display, recorder)
+            export_best(trainer, paths, history, job, name, display, recorder)
 
 
 def resources(machine: Machine) -> str:
@@ -319,7 +319,9 @@ def reached(latest: Optional[Row], stop_at: Mapping[str, float]) -> bool:
     )
 
 
-def export_best(trainer: Any, paths: Paths, history: History, job: Job, display: Display, recorder: Recorder) -> None:
+def export_best(
+    trainer: Any, paths: Paths, history: History, job: Job, name: str, display: Display, recorder: Recorder
+) -> None:
     """Exports the best checkpoint, not the latest, as the model."""
     from rl_app.export import export
 
@@ -329,7 +331,7 @@ def export_best(trainer: Any, paths: Paths, history: History, job: Job, display:
         trainer.restore(str(best.path))
     recorder.offer(trainer, history.reward_of(best.iteration))
     facts = next((known for known in history.rows if known["training_iteration"] == best.iteration), {})
-    export(trainer, paths.model, best, {"experiment": job.settings.experiment, **facts})
+    export(trainer, paths.model, best, {"job": name, "experiment": job.settings.experiment, **facts})
     display.phase(verdict(history, job.trial["stop"]))
 
 

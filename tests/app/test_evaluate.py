@@ -84,7 +84,7 @@ def test_it_prints_a_table_and_awss_lines(evaluated: Evaluated) -> None:
         assert f"{name} Reward: {model[key]}" in printed
     head, row = printed[-2:]
     assert head.split()[:6] == ["episodes", "mean", "std", "min", "median", "max"]
-    assert row.split()[:2] == ["model", "5"]
+    assert row.split()[:2] == ["trained", "5"]
 
 
 def test_it_leaves_videos_and_a_report_with_them(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_it_leaves_videos_and_a_report_with_them(evaluated: Evaluated, tmp_path:
     assert [video["reward"] for video in videos] == [max(rewards), min(rewards)]
     report = (output / "report.html").read_text()
     assert report.count("data:video/mp4") == 2
-    assert "PPO (model) in CartPole-v1" in report
+    assert "PPO (trained) in CartPole-v1" in report
     assert all(str(episode["seed"]) in report for episode in evaluated.episodes)
 
 
@@ -242,6 +242,7 @@ def test_models_are_compared_on_the_same_seeds(trained: Finished, model: Path, t
     good, other = (each["episodes"] for each in found["models"])
     assert [each["seed"] for each in good] == [each["seed"] for each in other]
     (difference,) = found["differences"]
+    assert [each["model"] for each in found["models"]] == ["good", "worse"]
     assert (difference["model"], difference["against"], difference["n"]) == ("worse", "good", 6)
     assert difference["mean"] == pytest.approx(np.mean([b["reward"] - a["reward"] for a, b in zip(good, other)]))
     assert difference["confidence_interval"][0] < difference["mean"] < difference["confidence_interval"][1]
@@ -381,7 +382,7 @@ def test_an_episode_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.M
     [
         (None, {"env": "CartPole-v9"}, "env = CartPole-v9: no environment"),
         (None, {"env": "Pendulum-v1"}, "env = Pendulum-v1: its observation_space is "),
-        (None, {"algorithm": "DQN"}, "algorithm = DQN: but model was trained by PPO"),
+        (None, {"algorithm": "DQN"}, "algorithm = DQN: but trained was trained by PPO"),
         (None, {"evaluate_episodes": "0"}, "evaluate_episodes = 0: must be 1 or more"),
         (None, {"command": "train"}, "command = train: but the container was started to evaluate"),
         (None, {"sagemaker_program": "mine.py"}, "sagemaker_program = mine.py: evaluate runs no program"),
