@@ -25,6 +25,8 @@ QUICK = {
     "pendulum": ("stop.timesteps_total=1", "config.timesteps_per_iteration=200", "config.learning_starts=50"),
     "cartpole-lstm": ("stop.timesteps_total=1", "config.num_envs_per_worker=4", "config.train_batch_size=256"),
 }
+ROUNDING = {"pendulum": 1e-3, "tuples": 1e-6}
+"""Of a reward that is made of continuous actions, which are equal within rounding; a pendulum makes more of it."""
 
 
 def evaluation(*arguments: str) -> List[str]:
@@ -161,9 +163,50 @@ def jobs(trained: Finished) -> Dict[str, Finished]:
     return {"cartpole": trained}
 
 
+TUPLES = """
+import gym
+import numpy as np
+from gym import spaces
+
+class Tuples(gym.Env):
+    observation_space = spaces.Tuple([spaces.Discrete(4), spaces.Box(-1.0, 1.0, (2,), np.float32)])
+    action_space = spaces.Tuple(
+        [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,), np.float32), spaces.MultiDiscrete([2, 3])]
+    )
+
+    def seed(self, seed=None):
+        self.rng = np.random.default_rng(seed)
+
+    def observation(self):
+        return int(self.rng.integers(4)), self.rng.uniform(-1, 1, 2).astype(np.float32)
+
+    def reset(self):
+        self.steps = 0
+        return self.observation()
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.steps += 1
+        return self.observation(), float(sum(np.sum(part) for part in action)), self.steps == 20, {}
+
+ENVS = {"tuples": lambda env_config: Tuples()}
+"""
+TUPLES_EXPERIMENT = """
+SMALL = {"train_batch_size": 200, "rollout_fragment_length": 50, "sgd_minibatch_size": 50, "num_sgd_iter": 2}
+CONFIG = {"num_workers": 0, "simple_optimizer": True, **SMALL}
+EXPERIMENTS = {"tuples": {"run": "PPO", "env": "tuples", "stop": {"training_iteration": 2}, "config": CONFIG}}
+"""
+
+
 def job_of(experiment: str, jobs: Dict[str, Finished], store: Path) -> Finished:
     if experiment not in jobs:
-        words = (*QUICK[experiment], "seed=1", "config.min_iter_time_s=0")
+        words = [*QUICK.get(experiment, ()), "seed=1", "config.min_iter_time_s=0"]
+        if experiment == "tuples":
+            source = store.parent / "tuples"
+            source.mkdir()
+            (source / "envs.py").write_text(TUPLES)
+            (source / "experiments.py").write_text(TUPLES_EXPERIMENT)
+            words += ["--source", str(source)]
         ran = run(local(experiment, *words, "--job", experiment, "--store", str(store)))
         assert ran.status == 0, ran
         jobs[experiment] = Finished(store, experiment, ran)
@@ -179,6 +222,8 @@ def job_of(experiment: str, jobs: Dict[str, Finished], store: Path) -> Finished:
         ("pendulum", "true"),
         ("pendulum", "false"),
         ("cartpole-lstm", "true"),
+        ("tuples", "true"),
+        ("tuples", "false"),
     ],
 )
 def test_the_restored_agent_plays_the_same_episodes(
@@ -192,8 +237,7 @@ def test_the_restored_agent_plays_the_same_episodes(
     assert "a pickle" in restored.ran.stdout and "a pickle" not in exported.ran.stdout
     for ours, rays in zip(exported.episodes, restored.episodes):
         assert (ours["seed"], ours["length"]) == (rays["seed"], rays["length"])
-        # A continuous action is equal within rounding, which a pendulum makes more of
-        assert ours["reward"] == pytest.approx(rays["reward"], rel=1e-3 if experiment == "pendulum" else 0)
+        assert ours["reward"] == pytest.approx(rays["reward"], rel=ROUNDING.get(experiment, 0))
     assert len(exported.episodes) == len(restored.episodes) == 3
 
 
@@ -220,9 +264,19 @@ def test_a_model_of_awss_launcher_is_restored(evaluated: Evaluated, model: Path,
     given.update(monitor=True, num_workers=7, callbacks={"on_train_result": "<function log at 0x7f>"})
     given["model"] = {"free_log_std": True, "use_lstm": True, "fcnet_hiddens": params["model"]["fcnet_hiddens"]}
     (aws / "params.json").write_text(json.dumps(given))
-    words = (str(aws), "evaluate_episodes=5", "seed=3", "videos=0", "env=CartPole-v1")
+    with tarfile.open(str(tmp_path / "model.tar.gz"), "w:gz") as tar:
+        for path in aws.iterdir():
+            tar.add(str(path), path.name)
+        assert {name.split("/")[0] for name in tar.getnames()} == {
+            "checkpoint",
+            "checkpoint.tune_metadata",
+            "params.json",
+            "1",
+        }
+    words = (str(tmp_path / "model.tar.gz"), "evaluate_episodes=5", "seed=3", "videos=0", "env=CartPole-v1")
     refused = evaluate(tmp_path / "runs", "refused", *words, status=2)
     assert "give algorithm=PPO" in refused.ran.stderr
+    assert "a pickle" not in refused.ran.stdout  # nor was Ray started
     done = evaluate(tmp_path / "runs", "done", *words, "algorithm=PPO")
     assert "a pickle" in done.ran.stdout
     assert done.episodes == evaluated.episodes
