@@ -16,6 +16,7 @@ import gym
 
 from rl_app.envs import ENVS
 from rl_app.errors import UserError
+from rl_app.spaces import disordered
 
 Creator = Callable[[Mapping[str, Any]], gym.Env]
 
@@ -83,6 +84,9 @@ def _check_observation(name: str, where: str, space: gym.Space, observation: Any
     if not space.contains(observation):
         shown = " ".join(repr(observation).split())[:200]
         raise UserError(f"env = {name}: {where} gave an observation outside its space {space}: {shown}")
+    mixed_up = disordered(space, observation)
+    if mixed_up:
+        raise UserError(f"env = {name}: {where} gave an observation in another order than its space's: {mixed_up}")
 
 
 class Blamed(gym.Wrapper):  # type: ignore[misc]  # gym has no types

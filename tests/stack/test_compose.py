@@ -238,6 +238,21 @@ def test_scripts_stop_finds_the_container_and_the_job_saves(
     assert stack.store.read("by-script/output/model.tar.gz")
 
 
+def test_up_evaluates_the_newest_job_and_several_by_name(stack: Stack, up: Ran) -> None:
+    completed = [name for name in stack.jobs() if stack.record(name)["TrainingJobStatus"] == "Completed"]
+    newest = max(completed, key=lambda name: str(stack.record(name)["CreationTime"]))
+    alone = stack.compose("up", "evaluate", JOB="how-good", HYPERPARAMETERS="evaluate_episodes=3 seed=7 videos=1")
+    assert alone.status == 0, alone.output
+    assert alone.output.count("Episode reward: ") == 3 and f"{newest}: PPO in CartPole-v1" in alone.output
+    assert stack.record("how-good")["TrainingJobStatus"] == "Completed"
+    (channel,) = stack.record("how-good")["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://rllib/{newest}/output/model.tar.gz"
+    models = "first s3://rllib/first/output/model.tar.gz"
+    both = stack.compose("up", "evaluate", MODEL=models, HYPERPARAMETERS="evaluate_episodes=2 videos=0")
+    assert both.status == 0, both.output
+    assert "first-2 - first" in both.output
+
+
 def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
     port = free_port()
     try:
