@@ -55,7 +55,7 @@ def write_model(
         "inputs": [each.name for each in network.inputs],
         "outputs": [each.name for each in network.outputs],
         "seed": 0,
-        "training": {"iteration": 7, "episode_reward_mean": 123.5},
+        "training": {"training_iteration": 7, "episode_reward_mean": 123.5},
         "versions": {"ray": "0.8.5"},
     }
     (directory / "policy.json").write_text(json.dumps({**known, **facts}))
