@@ -21,9 +21,6 @@ from rl_app import sagemaker
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.policies import Policy
 
-DRAIN_S = 24.0
-"""SageMaker sends SIGKILL 30 s after SIGTERM; an answer may take that long, and the rest is for ending."""
-
 EXAMPLES = """
 examples:
   python -m rl_app serve                      the model of /opt/ml/model, as SageMaker mounts it
@@ -36,6 +33,7 @@ Settings in the environment, with their defaults:
   SERVE_MAX_BODY_MB=25       the largest request; 0 for any. SAGEMAKER_MAX_PAYLOAD_IN_MB of a batch transform wins
   SERVE_CLIENT_TIMEOUT_S=30  how long a client may take to send a request, or to take its answer
   SERVE_IDLE_TIMEOUT_S=75    how long a connection may be idle between two requests
+  SERVE_DRAIN_S=24           how long what is under way may take after SIGTERM; SageMaker kills after 30
 Exit status: 0 ended by a signal, 1 failed, 2 refused.
 """
 
@@ -47,6 +45,7 @@ class Settings:
     max_body: Optional[int]
     client_timeout_s: float
     idle_timeout_s: float
+    drain_s: float
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -91,10 +90,15 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     """Raises UserError for what makes no sense."""
     name = "SAGEMAKER_MAX_PAYLOAD_IN_MB" if environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") else "SERVE_MAX_BODY_MB"
     megabytes = number(name, environ.get(name, ""), 25.0)
+
+    def seconds(name: str, default: float) -> float:
+        return number(name, environ.get(name, ""), default, least=0.1)
+
     return Settings(
         max_body=int(megabytes * 2**20) or None,
-        client_timeout_s=number("SERVE_CLIENT_TIMEOUT_S", environ.get("SERVE_CLIENT_TIMEOUT_S", ""), 30.0, 0.1),
-        idle_timeout_s=number("SERVE_IDLE_TIMEOUT_S", environ.get("SERVE_IDLE_TIMEOUT_S", ""), 75.0, 0.1),
+        client_timeout_s=seconds("SERVE_CLIENT_TIMEOUT_S", 30.0),
+        idle_timeout_s=seconds("SERVE_IDLE_TIMEOUT_S", 75.0),
+        drain_s=seconds("SERVE_DRAIN_S", 24.0),
     )
 
 
@@ -181,5 +185,5 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
     journal = Journal()
     answers = Answers(policy, np.random.default_rng(), journal.batch)
     app = App(policy, answers, journal, Limits(settings.max_body))
-    patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, DRAIN_S)
+    patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
     server.run(app, listening, journal, patience)
