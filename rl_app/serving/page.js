@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const MOST_FIELDS = 32;
   const MOST_CHOICES = 100;
-  const MOST_ROWS = 24;
+  const MOST_ROWS = 12;
   // Beyond it, bounds say nothing of what is usual
   const WIDEST_RANGE = 1e6;
   // Linux takes no longer word of a command line
@@ -56,11 +56,11 @@
     const element = make("div", { className: "fields" });
     inputs.forEach((input, i) => {
       const note = make("small", {}, range(at(space.low, i), at(space.high, i)));
-      element.append(make("label", {}, `[${index(i, space.shape).join(", ")}] `, note, input));
+      element.append(make("label", {}, make("b", {}, `[${index(i, space.shape).join(", ")}]`), " ", note, input));
     });
     return {
       element,
-      text: () => written(inputs.map((input) => (Number.isFinite(input.valueAsNumber) ? input.value : "null")), space.shape),
+      text: () => written(inputs.map(typed), space.shape),
       fill: (value) => [value].flat(Infinity).forEach((each, i) => { inputs[i].value = each; }),
     };
   }
@@ -72,6 +72,11 @@
     if (high !== null) input.max = high;
     input.inputMode = low !== null && low >= 0 ? "decimal" : "text";
     return input;
+  }
+
+  // What is no number is null, of which the server says what is wrong with it.
+  function typed(input) {
+    return Number.isFinite(input.valueAsNumber) ? String(input.valueAsNumber) : "null";
   }
 
   function range(low, high) {
@@ -110,7 +115,9 @@
   function random(space, i) {
     const [low, high] = [at(space.low, i), at(space.high, i)];
     const narrow = low !== null && high !== null && high - low <= WIDEST_RANGE;
-    if (!isFloat(space)) return narrow ? low + Math.floor(Math.random() * (high - low + 1)) : Math.max(low, Math.round(9 * normal()));
+    if (!isFloat(space)) {
+      return narrow ? low + Math.floor(Math.random() * (high - low + 1)) : Math.max(low, Math.round(9 * normal()));
+    }
     const drawn = Number((narrow ? low + Math.random() * (high - low) : normal()).toPrecision(4));
     return Math.min(high ?? Infinity, Math.max(low ?? -Infinity, drawn));
   }
@@ -122,7 +129,8 @@
   // ---- the request
 
   const observation = control(data.observation, "observation");
-  const previous = Object.entries(data.previous).map(([name, space]) => ({ name, space, control: control(space, name) }));
+  const previous = Object.entries(data.previous).map(
+    ([name, space]) => ({ name, space, control: control(space, name) }));
   let state = null;
   let steps = 0;
 
@@ -138,7 +146,8 @@
 
   function curl(text) {
     const start = `curl -sS ${quoted(address)} -H 'Content-Type: application/json'`;
-    return text.length < LONGEST_WORD ? `${start} -d ${quoted(text)}` : `${start} --data-binary @- <<'EOF'\n${text}\nEOF`;
+    if (text.length < LONGEST_WORD) return `${start} -d ${quoted(text)}`;
+    return `${start} --data-binary @- <<'EOF'\n${text}\nEOF`;
   }
 
   function quoted(word) {
@@ -151,7 +160,8 @@
     byId("ask").disabled = true;
     const began = performance.now();
     try {
-      const response = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: text });
+      const headers = { "Content-Type": "application/json" };
+      const response = await fetch(address, { method: "POST", headers, body: text });
       const answer = await response.text();
       const ms = performance.now() - began;
       show(response.ok ? answered(JSON.parse(answer).outputs, ms) : refused(response.status, answer));
@@ -171,6 +181,7 @@
 
   function show(parts) {
     byId("answer").replaceChildren(...parts);
+    byId("answer").parentElement.scrollIntoView({ block: "nearest" });
   }
 
   function answered(outputs, ms) {
@@ -182,7 +193,7 @@
       make("p", { className: "latency" }, `answered in ${ms.toFixed(1)} ms, measured in this browser`),
       ...distributions(outputs, actions),
       numbers(outputs),
-      make("details", {}, make("summary", {}, "The answer as it came"), make("pre", {}, JSON.stringify(outputs, null, 1))),
+      make("details", {}, make("summary", {}, "The whole answer"), make("pre", {}, JSON.stringify(outputs))),
     ];
   }
 
@@ -229,38 +240,46 @@
     return weights.map((weight) => weight / sum);
   }
 
+  // Of many values the largest only, for the others are of no interest.
   function table(caption, values, isChosen, isShare) {
+    const order = values.map((_, i) => i);
+    if (values.length > MOST_ROWS) order.sort((a, b) => values[b] - values[a]).splice(MOST_ROWS);
+    const [least, most] = [Math.min(...values), Math.max(...values)];
     const rows = make("tbody");
-    const span = Math.max(...values) - Math.min(...values) || 1;
-    values.forEach((each, i) => {
+    for (const i of order) {
       const bar = make("span", { className: "bar" });
-      bar.style.width = `${100 * (isShare ? each : (each - Math.min(...values)) / span)}%`;
+      bar.style.width = `${100 * (isShare ? values[i] : (values[i] - least) / (most - least || 1))}%`;
       rows.append(make("tr", { className: isChosen(i) ? "chosen" : "" },
         make("th", { scope: "row" }, String(i)), make("td", {}, bar),
-        make("td", {}, isShare ? `${(100 * each).toFixed(1)} %` : short(each))));
-    });
-    const made = make("table", { className: "bars" }, make("caption", {}, caption), rows);
-    return make("div", { className: values.length > MOST_ROWS ? "long" : "" }, made);
+        make("td", {}, isShare ? `${(100 * values[i]).toFixed(1)} %` : short(values[i]))));
+    }
+    const rest = values.length - order.length;
+    const title = make("caption", {}, caption + (rest ? `, the ${MOST_ROWS} largest of ${values.length}` : ""));
+    return make("table", { className: "bars" }, title, rows);
   }
 
   function normals(space, inputs, action, of) {
     const n = inputs.length / 2;
     const squashed = data.distribution === "SquashedGaussian" ? ", before tanh" : "";
-    const head = make("tr", {}, ...["", "action", `mean${squashed}`, "deviation"].map((word) => make("th", { scope: "col" }, word)));
+    const titles = ["", "action", `mean${squashed}`, "deviation"];
+    const head = make("tr", {}, ...titles.map((word) => make("th", { scope: "col" }, word)));
     const rows = make("tbody");
     [action].flat(Infinity).forEach((each, i) => {
       const cells = [each, inputs[i], Math.exp(inputs[n + i])].map((cell) => make("td", {}, short(cell)));
       rows.append(make("tr", {}, make("th", { scope: "row" }, `[${index(i, space.shape).join(", ")}]`), ...cells));
     });
     const made = make("table", {}, make("caption", {}, `distribution${of}`), make("thead", {}, head), rows);
-    return make("div", { className: n > MOST_ROWS ? "long" : "" }, made);
+    return n > MOST_ROWS ? make("div", { className: "long", tabIndex: 0 }, made) : made;
   }
 
   function numbers(outputs) {
     const list = make("dl");
-    const names = { vf_preds: "value of the state", action_prob: "probability of the action", action_logp: "its logarithm" };
     const dense = data.actions.some((space) => space.type === "Box");
-    if (dense) names.action_prob = "probability density";
+    const names = {
+      vf_preds: "value of the state",
+      action_prob: dense ? "density of the action" : "probability of the action",
+      action_logp: "its logarithm",
+    };
     for (const [name, words] of Object.entries(names)) {
       if (outputs[name]) list.append(make("div", {}, make("dt", {}, words), make("dd", {}, short(outputs[name][0]))));
     }

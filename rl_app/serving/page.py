@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -40,6 +40,7 @@ def render(policy: Policy) -> Page:
         what=escape(f"A trained policy, answered by {policy.engine}. Ask it below, or by POST /invocations."),
         tiles="".join(tile(*each) for each in tiles(facts)),
         card=definitions(card(policy)),
+        versions=definitions(facts.get("versions", {})),
         observation=words(policy.observation_space),
         action=words(policy.action_space),
         data=embedded(data(policy)),
@@ -62,7 +63,7 @@ def tiles(facts: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
     """What is to be seen at first sight: (name, value, note)."""
     training = facts.get("training", {})
     low, high = training.get("episode_reward_min"), training.get("episode_reward_max")
-    span = "mean of episodes" if low is None else f"{number(low)} to {number(high)}"
+    span = "mean of episodes" if low is None else f"episodes {number(low)} to {number(high)}"
     seconds, steps = training.get("time_total_s"), training.get("timesteps_total")
     return [
         ("reward in training", number(training.get("episode_reward_mean")), span),
@@ -86,7 +87,6 @@ def card(policy: Policy) -> Dict[str, Any]:
         "observation filter": "mean and deviation" if facts["observation_filter"] else "none",
         "actions drawn from": facts["action_distribution"],
         "actions clipped": "to their space" if facts["clip_actions"] else "not",
-        "made with": ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items()),
     }
 
 
@@ -112,11 +112,11 @@ def in_words(space: Space) -> str:
     if kind == "Discrete":
         return f"one of {space['n']}: 0 to {space['n'] - 1}"
     if kind == "MultiDiscrete":
-        return f"{len(space['nvec'])} integers from 0 to {', '.join(str(n - 1) for n in space['nvec'])}"
+        return f"{len(space['nvec'])} integers, {in_bounds(compact(space))}"
     if kind == "MultiBinary":
         return f"{space['n']} times 0 or 1"
     shape = space["shape"]
-    many = "a number" if not shape else f"{' × '.join(map(str, shape))} numbers"
+    many = "a number" if not shape else f"{' by '.join(map(str, shape))} numbers"
     return f"{many} ({space['dtype']}), {in_bounds(compact(space))}"
 
 
@@ -154,19 +154,23 @@ def data(policy: Policy) -> Dict[str, Any]:
 
 
 def compact(space: Space) -> Dict[str, Any]:
-    """A space with one pair of bounds where all its numbers have the same, and None for what is no bound."""
+    """A space as the form needs it: with its shape, and one pair of bounds where all its numbers have the same."""
     kind = space["type"]
     if kind == "Dict":
         return {"type": kind, "spaces": {key: compact(part) for key, part in space["spaces"].items()}}
     if kind == "Tuple":
         return {"type": kind, "spaces": [compact(part) for part in space["spaces"]]}
-    if kind != "Box":
-        low, high = bounds(space)
-        return {**space, "shape": shape_of(space), "low": low, "high": np.asarray(high).tolist()}
-    low, high = ([bound(value) for value in space[side]] for side in ("low", "high"))
+    low, high = limits(space)
     if len({*zip(low, high)}) == 1:
-        low, high = low[0], high[0]
-    return {**space, "low": low, "high": high}
+        return {**space, "shape": shape_of(space), "low": low[0], "high": high[0]}
+    return {**space, "shape": shape_of(space), "low": low, "high": high}
+
+
+def limits(space: Space) -> Iterator[List[Optional[float]]]:
+    """The smallest and the largest of each number, None where there is no bound."""
+    if space["type"] == "Box":
+        return ([bound(value) for value in space[side]] for side in ("low", "high"))
+    return (np.broadcast_to(each, shape_of(space)).ravel().tolist() for each in bounds(space))
 
 
 def bound(value: Optional[float]) -> Optional[float]:

@@ -1,11 +1,13 @@
-"""One trained job, shared by every test that only looks at what a job leaves."""
+"""What many tests share: one trained job, for those that only look at what a job leaves, and one browser."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
+from tests.app import browser as browsers
 from tests.app.jobs import SHORT, Finished, local, run
 
 
@@ -29,3 +31,10 @@ def model(trained: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def output(trained: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained.unpack("output.tar.gz", tmp_path_factory.mktemp("output"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    driver = browsers.start()
+    yield driver
+    driver.quit()

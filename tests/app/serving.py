@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence
 
 from tests.waiting import until
 
@@ -38,13 +39,14 @@ class Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        # Files: a pipe that nobody reads is full after some hundred lines, and then the server waits
+        self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
             cwd=str(REPOSITORY),
             env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
+            stdout=self._stdout,
+            stderr=self._stderr,
         )
         self.stdout = self.stderr = ""
 
@@ -74,7 +76,8 @@ class Served:
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Sends a signal, and returns the exit status."""
         self.process.send_signal(number)
-        self.stdout, self.stderr = self.process.communicate(timeout=deadline_s)
+        self.process.wait(deadline_s)
+        self.stdout, self.stderr = read(self._stdout), read(self._stderr)
         return self.process.returncode
 
     def log(self) -> List[Dict[str, Any]]:
@@ -103,6 +106,13 @@ class Served:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+
+def read(file: IO[str]) -> str:
+    """The whole of a file that was written by another process, which is closed."""
+    with file:
+        file.seek(0)
+        return file.read()
 
 
 def head(length: int, kind: str = JSON, path: str = "/invocations") -> bytes:
