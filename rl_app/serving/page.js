@@ -325,14 +325,14 @@
   }
 
   async function copy() {
-    const text = byId("curl").textContent;
+    let done = true;
     try {
-      await navigator.clipboard.writeText(text);
-      byId("copied").textContent = "Copied.";
-    } catch (_) { // only a page of this machine, or one with https, may write to the clipboard
+      await navigator.clipboard.writeText(byId("curl").textContent);
+    } catch (_) { // a page of another machine without https has no clipboard but that of its selection
       getSelection().selectAllChildren(byId("curl"));
-      byId("copied").textContent = "Selected: copy it with the keyboard.";
+      done = document.execCommand("copy");
     }
+    byId("copied").textContent = done ? "Copied." : "Selected: copy it with the keyboard.";
   }
 
   function fill(number) {
