@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gym import spaces
 
-from tests.app.made_models import BOX, logits, write_model
+from tests.app.made_models import logits, write_model
 from tests.app.serving import Served
 
 ROWS = [[0.1, -0.2, 0.3, 0.4], [5.0, -5.0, 1.0, 2.0], [0.0, 0.0, 0.0, 0.0]]

@@ -214,13 +214,12 @@ def test_what_is_under_way_is_answered_and_new_connections_are_refused(model: Pa
 
 
 def test_a_client_that_never_finishes_does_not_keep_it_from_ending(model: Path) -> None:
-    with Served(model, SERVE_CLIENT_TIMEOUT_S="600", SERVE_DRAIN_S="2") as server:
-        with server.connect() as client:
-            client.sendall(head(100) + b"[")
-            until(lambda: len(psutil.Process(server.process.pid).net_connections()) >= 2)
-            began = time.monotonic()
-            assert server.stop() == 0
-            assert 1.5 < time.monotonic() - began < 6
+    with Served(model, SERVE_CLIENT_TIMEOUT_S="600", SERVE_DRAIN_S="2") as server, server.connect() as client:
+        client.sendall(head(100) + b"[")
+        until(lambda: len(psutil.Process(server.process.pid).net_connections()) >= 2)
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert 1.5 < time.monotonic() - began < 6
 
 
 def refused(server: Served) -> bool:

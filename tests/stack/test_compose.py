@@ -192,6 +192,27 @@ def test_stopping_saves_and_says_stopped_and_the_job_goes_on(stack: Stack, up: R
     assert stack.record("stopped")["TrainingJobStatus"] == "Completed"
 
 
+def test_the_newest_model_is_served_on_loopback_only(stack: Stack, up: Ran) -> None:
+    port = free_port()
+    environment = {"SERVE_PORT": str(port), "MODEL": "first"}
+    try:
+        started = stack.compose("up", "--detach", "--wait", "serve", **environment)
+        assert started.status == 0, started.output
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            b'{"observations": [[0.01, 0.02, -0.03, 0.04]]}',
+            {"Content-Type": "application/json"},
+        )
+        assert json.load(urllib.request.urlopen(request, timeout=10))["outputs"]["actions_0"][0] in (0, 1)
+        assert stack.compose("port", "serve", "8080", **environment).output.strip() == f"127.0.0.1:{port}"
+        assert f"http://127.0.0.1:{port}/" in stack.compose("logs", "serve", **environment).output
+        began = time.monotonic()
+        assert stack.compose("stop", "serve", **environment).status == 0
+        assert time.monotonic() - began < 8, "it ends at SIGTERM"
+    finally:
+        stack.compose("rm", "--stop", "--force", "serve")
+
+
 def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
     port = free_port()
     try:
