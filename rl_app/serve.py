@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from rl_app import sagemaker
 from rl_app.errors import JobError, UserError, reason_of
@@ -183,7 +183,10 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     journal = Journal()
-    answers = Answers(policy, np.random.default_rng(), journal.batch)
-    app = App(policy, answers, journal, Limits(settings.max_body))
+
+    def app(under_way: Callable[[], int]) -> App:
+        answers = Answers(policy, np.random.default_rng(), journal.batch, under_way)
+        return App(policy, answers, journal, Limits(settings.max_body))
+
     patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
     server.run(app, listening, journal, patience)

@@ -1,12 +1,12 @@
 """Micro-batching: the questions that arrive in one turn of the event loop share one run of the network.
 
-It waits for nothing: a lone question is answered in the same turn, and under load the batches grow by themselves.
+It waits for nothing: a lone question is answered at once, and under load the batches grow by themselves.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Callable, Iterator, List, Mapping, Sequence, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,21 +16,36 @@ from rl_app.serving.observations import Array
 
 
 class Answers:
-    """Answers questions with the policy; ``observe`` is told the rows of each run of the network."""
+    """Answers questions with the policy.
 
-    def __init__(self, policy: Policy, rng: np.random.Generator, observe: Callable[[int], None]) -> None:
+    Args:
+        rng: draws the sampled actions.
+        observe: is told the rows of each run of the network.
+        under_way: how many requests the server has begun and not answered, of which each may be about to ask; more
+            than there are costs one turn of the loop, and nothing else.
+    """
+
+    def __init__(
+        self, policy: Policy, rng: np.random.Generator, observe: Callable[[int], None], under_way: Callable[[], int]
+    ) -> None:
         self._policy = policy
         self._rng = rng
         self._observe = observe
+        self._under_way = under_way
         self._waiting: List[Tuple[Question, asyncio.Future[Outputs]]] = []
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
 
     def ask(self, question: Question) -> asyncio.Future[Outputs]:
-        """The answer to come, together with that to whatever else is asked in this turn of the loop."""
-        loop = asyncio.get_running_loop()
+        """The answer, or the answer to come, together with those to whatever else is asked in this turn of the loop."""
+        loop = self._loop
+        if loop is None:  # asking for it is a system call
+            loop = self._loop = asyncio.get_running_loop()
         future: asyncio.Future[Outputs] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._answer_waiting)
         self._waiting.append((question, future))
+        if len(self._waiting) >= self._under_way():
+            self._answer_waiting()
+        elif len(self._waiting) == 1:
+            loop.call_soon(self._answer_waiting)
         return future
 
     def answer(self, questions: Sequence[Question]) -> List[Outputs]:
@@ -47,6 +62,8 @@ class Answers:
 
     def _answer_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
+        if not waiting:  # the last of them to ask did not wait for this call
+            return
         try:
             answers = self.answer([question for question, _ in waiting])
         except Exception as error:  # each of them is told, and the server goes on

@@ -8,7 +8,7 @@ import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -153,7 +153,15 @@ class Connection(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, whose process ends by itself after SIGTERM and not by the signal."""
+    """uvicorn's server, whose process ends by itself after SIGTERM and not by the signal.
+
+    Args:
+        make_app: is given what tells how many requests are under way.
+    """
+
+    def __init__(self, make_app: Callable[[Callable[[], int]], App], journal: Journal, patience: Patience) -> None:
+        self._app = make_app(lambda: len(self.server_state.tasks))
+        super().__init__(configuration(self._app, journal, patience))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,14 +171,13 @@ class Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: Any = None) -> None:
-        self.config.app.drain()  # type: ignore[union-attr]
+        self._app.drain()
         await super().shutdown(sockets)
 
 
-def run(app: App, listening: socket.socket, journal: Journal, patience: Patience) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; returns when that is done."""
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    config = uvicorn.Config(
+def configuration(app: App, journal: Journal, patience: Patience) -> uvicorn.Config:
+    """uvicorn's settings."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http=partial(Connection, journal=journal, patience=patience),  # type: ignore[arg-type]
@@ -185,4 +192,11 @@ def run(app: App, listening: socket.socket, journal: Journal, patience: Patience
         timeout_keep_alive=patience.idle_s,  # type: ignore[arg-type]
         timeout_graceful_shutdown=patience.drain_s,  # type: ignore[arg-type]
     )
-    Server(config).run(sockets=[listening])
+
+
+def run(
+    make_app: Callable[[Callable[[], int]], App], listening: socket.socket, journal: Journal, patience: Patience
+) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; returns when that is done."""
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    Server(make_app, journal, patience).run(sockets=[listening])
