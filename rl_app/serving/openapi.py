@@ -13,7 +13,17 @@ import numpy as np
 
 from rl_app.policies import Input, Policy, Space
 from rl_app.serving.journal import CONTENT_TYPE
-from rl_app.serving.messages import CSV, DECODERS, JSON, JSON_LINES, LOOKING_BACK, NPY, SERVING_DEFAULT, SIGNATURE
+from rl_app.serving.messages import (
+    CSV,
+    DECODERS,
+    DENSITIES,
+    JSON,
+    JSON_LINES,
+    LOOKING_BACK,
+    NPY,
+    SERVING_DEFAULT,
+    SIGNATURE,
+)
 from rl_app.serving.observations import bounds, named, shape_of
 
 Schema = Dict[str, Any]
@@ -210,16 +220,19 @@ def outputs(policy: Policy, by_row: bool) -> Schema:
 
 
 def output(policy: Policy, name: str) -> Schema:
-    """One output of one observation. ``action_prob``, a density where actions are continuous, may be infinite: null."""
+    """One output of one observation. A density may be infinite, and is null then; all else is a number."""
     kind, _, index = name.rpartition("_")
     if kind == "actions":
         return action(parts(policy.action_space)[int(index)], policy.facts["clip_actions"])
     if kind == "state_out":
         return nested([policy.state_sizes[int(index)]], {"type": "number"})
-    scalars = ("action_logp", "action_prob", "vf_preds")
-    if name in scalars:
+    if name in DENSITIES:
         return {"type": "number", "nullable": True}
-    return {"type": "array", "items": {}} if name == "action_dist_inputs" else {}
+    known: Dict[str, Schema] = {
+        "vf_preds": {"type": "number"},
+        "action_dist_inputs": {"type": "array", "items": {"type": "number"}},
+    }
+    return known.get(name, {})
 
 
 def action(space: Space, clipped: bool) -> Schema:
