@@ -40,7 +40,7 @@ class Served:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         # Files: a pipe that nobody reads is full after some hundred lines, and then the server waits
-        self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))
+        self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
             cwd=str(REPOSITORY),
