@@ -198,8 +198,9 @@ def column(value: Any, given: Input, rows: int, name: str) -> Array:
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """What to say of a field that there is not."""
+    name = name[:64]  # a client's own, and difflib's time grows with it
     near = difflib.get_close_matches(name, known, 1)
-    return f"{name[:64]}: unknown field{f'; did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
+    return f"{name}: unknown field{f'; did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
 
 
 def numbers_of(line: str, number: int, columns: int) -> List[float]:

@@ -219,7 +219,7 @@ def test_any_bytes_of_any_media_type(probe: Probe) -> None:
         seen.add(said.status)
         assert said.status in (200, 400, 406, 413, 415), (question, said)
         if said.status != 200:
-            assert "\n" not in said.json["error"]
+            assert said.json["error"].isprintable()
 
     fuzz(check, wrong_questions(model.observations, model.memory), 200)
     assert seen >= {400, 406, 415}
@@ -266,3 +266,14 @@ def test_what_overflows_behind_a_filter_is_refused_too(tmp_path: Path) -> None:
         said = server.post({"observations": [[1e38, 0, 0, 0]]})
         assert said.status == 400
         assert server.post({"observations": [[0, 0, 0, 0]]}).status == 200
+
+
+def test_a_refusal_is_one_line_of_bounded_length_whatever_names_it_repeats(tmp_path: Path) -> None:
+    with Served(write_model(tmp_path / "model", NESTED)) as server:
+        for name in ("a\nb", "\u2028\x1b[31m", "x" * 100_000):
+            observation = {"position": [0, 0], "gear": 0, "inner": [[0, 0], [0, 0]], name: 1}
+            for body in ({name: 1}, {"observations": [observation]}, {"observations": [[0]], name: 1}):
+                said = server.post(body)
+                assert said.status == 400
+                assert said.json["error"].isprintable(), said.json
+                assert len(said.body) < 4000
