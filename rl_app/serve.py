@@ -178,15 +178,16 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
     from rl_app.serving.app import App, Limits
     from rl_app.serving.batching import Answers
     from rl_app.serving.journal import Journal
+    from rl_app.serving.messages import Reader
 
     # What is loaded by now stays: the garbage collector need not look at it again and again
     gc.collect()
     gc.freeze()
-    journal = Journal()
+    journal, reader = Journal(), Reader(policy)
 
     def app(under_way: Callable[[], int]) -> App:
-        answers = Answers(policy, np.random.default_rng(), journal.batch, under_way)
-        return App(policy, answers, journal, Limits(settings.max_body))
+        answers = Answers(policy, reader, np.random.default_rng(), journal.batch, under_way)
+        return App(policy, reader, answers, journal, Limits(settings.max_body))
 
     patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
     server.run(app, listening, journal, patience)

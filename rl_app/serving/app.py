@@ -62,12 +62,12 @@ class App:
         routes: what is answered: method and coroutine by path.
     """
 
-    def __init__(self, policy: Policy, answers: Answers, journal: Journal, limits: Limits) -> None:
+    def __init__(self, policy: Policy, reader: Reader, answers: Answers, journal: Journal, limits: Limits) -> None:
         self._policy = policy
         self._answers = answers
         self._journal = journal
         self._limits = limits
-        self._reader = Reader(policy)
+        self._reader = reader
         self._draining = False
         self._document = openapi.document(policy)
         self.routes: Dict[str, Tuple[str, Callable[[Request], Awaitable[Answer]]]] = {
@@ -128,8 +128,10 @@ class App:
 
     def _at_once(self, media: Media, body: bytes) -> Answer:
         question: Question = DECODERS[media.request](self._reader, body)
-        (outputs,) = self._answers.answer([question])
-        return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
+        (answer,) = self._answers.answer([question])
+        if isinstance(answer, Refusal):
+            raise answer
+        return Answer(200, media.answer, answered(answer, media.answer, question.by_row))
 
     async def ping(self, _: Request) -> Answer:
         """200 where the policy answers: it is asked."""

@@ -6,19 +6,21 @@ It waits for nothing: a lone question is answered at once, and under load the ba
 from __future__ import annotations
 
 import asyncio
-from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from rl_app.policies import Outputs, Policy
-from rl_app.serving.messages import Question
+from rl_app.serving.messages import Question, Reader
 from rl_app.serving.observations import Array
+from rl_app.serving.refusal import Refusal
 
 
 class Answers:
     """Answers questions with the policy.
 
     Args:
+        reader: reads what questions leave to be read.
         rng: draws the sampled actions.
         observe: is told the rows of each run of the network.
         under_way: how many requests the server has begun and not answered, of which each may be about to ask; more
@@ -26,9 +28,15 @@ class Answers:
     """
 
     def __init__(
-        self, policy: Policy, rng: np.random.Generator, observe: Callable[[int], None], under_way: Callable[[], int]
+        self,
+        policy: Policy,
+        reader: Reader,
+        rng: np.random.Generator,
+        observe: Callable[[int], None],
+        under_way: Callable[[], int],
     ) -> None:
         self._policy = policy
+        self._reader = reader
         self._rng = rng
         self._observe = observe
         self._under_way = under_way
@@ -48,13 +56,26 @@ class Answers:
             loop.call_soon(self._answer_waiting)
         return future
 
-    def answer(self, questions: Sequence[Question]) -> List[Outputs]:
-        """One answer a question, each with the batch first, by one run of the network."""
-        policy = self._policy
-        flat, state, previous = self._joined(questions)
+    def answer(self, questions: Sequence[Question]) -> List[Union[Outputs, Refusal]]:
+        """One answer a question, each with the batch first, by one run of the network; refusals go by themselves."""
+        flat = self._reader.read_together(questions)
+        if flat is not None:
+            return [*self._run(questions, flat)]
+        read = [self._read(question) for question in questions]
+        fine = [each for each in read if isinstance(each, Question)]
+        answers = iter(self._run(fine, joined([question.flat for question in fine])) if fine else ())
+        return [next(answers) if isinstance(each, Question) else each for each in read]
+
+    def _read(self, question: Question) -> Union[Question, Refusal]:
+        try:
+            return self._reader.read(question)
+        except Refusal as refusal:
+            return refusal
+
+    def _run(self, questions: Sequence[Question], flat: Array) -> List[Outputs]:
         self._observe(len(flat))
-        outputs = policy.act(flat, state, previous=previous)
-        bounded = policy.bounded(outputs)
+        outputs = self._policy.act(flat, self._states(questions), previous=self._previous(questions))
+        bounded = self._policy.bounded(outputs)
         return [
             part(bounded, where) if question.deterministic else self._sampled(part(outputs, where))
             for question, where in zip(questions, places(questions))
@@ -71,23 +92,23 @@ class Answers:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), outputs in zip(waiting, answers):
-            if not future.done():  # whoever asked may be gone
-                future.set_result(outputs)
+        for (_, future), answer in zip(waiting, answers):
+            if future.done():  # whoever asked is gone
+                continue
+            if isinstance(answer, Refusal):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
     def _sampled(self, outputs: Outputs) -> Outputs:
         return self._policy.bounded(self._policy.sample(outputs, self._rng))
 
-    def _joined(self, questions: Sequence[Question]) -> Tuple[Array, Sequence[Array], Mapping[str, Array]]:
-        """Observations, states and what was before, of all questions."""
-        if len(questions) == 1:
-            return questions[0].flat, questions[0].state, questions[0].previous
-        flat = np.concatenate([question.flat for question in questions])
-        state: List[Array] = []
-        if self._policy.state_sizes:
-            states = [question.state or self._policy.initial_state(len(question.flat)) for question in questions]
-            state = [np.concatenate(parts) for parts in zip(*states)]
-        return flat, state, self._previous(questions)
+    def _states(self, questions: Sequence[Question]) -> List[Array]:
+        """The states before the step; the initial one where a question gives none."""
+        if not self._policy.state_sizes:
+            return []
+        states = [question.state or self._policy.initial_state(len(question.flat)) for question in questions]
+        return [joined(parts) for parts in zip(*states)]
 
     def _previous(self, questions: Sequence[Question]) -> Mapping[str, Array]:
         """What the questions say of the last step; zeros where they say nothing."""
@@ -101,6 +122,11 @@ class Answers:
                 ]
             )
         return previous
+
+
+def joined(arrays: Sequence[Array]) -> Array:
+    """The rows of all arrays."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def places(questions: Sequence[Question]) -> Iterator[slice]:

@@ -11,7 +11,7 @@ import io
 import re
 import struct
 from functools import lru_cache
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import orjson
@@ -27,6 +27,7 @@ SIGNATURE = ("is_training", "seq_lens")
 """Inputs of Ray's signature that say nothing about one step of a policy that plays: taken, and not read."""
 LOOKING_BACK = ("prev_action", "prev_reward")
 """The same where the network does not look back."""
+NUMBERS = (float, int)
 SERVING_DEFAULT = "serving_default"
 
 
@@ -35,9 +36,12 @@ class Question(NamedTuple):
 
     ``flat`` is [batch, observation_size]; each of ``state`` is [batch, size]; ``previous`` holds ``prev_action`` and
     ``prev_reward``, with the batch first, for networks that take them. ``by_row``: the answer is one for each row.
+
+    Where observations are plain vectors, ``flat`` may still be a list of them as JSON gave it, not yet checked: those
+    of many requests are made one array in the time that one takes.
     """
 
-    flat: Array
+    flat: Union[Array, List[Any]]
     state: Sequence[Array] = ()
     previous: Mapping[str, Array] = {}
     deterministic: bool = True
@@ -49,6 +53,7 @@ class Reader:
 
     def __init__(self, policy: Policy) -> None:
         self._observations = Observations(policy)
+        self._plain_width = self._observations.columns if self._observations.plain else None
         self._state_sizes = policy.state_sizes
         self._looking_back = {name: policy.inputs[name] for name in LOOKING_BACK if name in policy.inputs}
         self._unsampled = policy.unsampled
@@ -88,13 +93,30 @@ class Reader:
         """A NumPy array of numbers, never one of pickled objects."""
         return Question(self._observations.from_array(read_npy(body), "body"))
 
+    # ---- what was left to be read
+
+    def read_together(self, questions: Sequence[Question]) -> Optional[Array]:
+        """The flat vectors of all questions that are lists of vectors; None where any is not, or is wrong."""
+        rows: List[Any] = []
+        for question in questions:
+            if type(question.flat) is not list:
+                return None
+            rows += question.flat
+        return self._observations.vectors(rows)
+
+    def read(self, question: Question) -> Question:
+        """One question with its flat vectors."""
+        if type(question.flat) is not list:
+            return question
+        return question._replace(flat=self._observations.from_json(question.flat))
+
     # ---- what JSON holds
 
     def _question(self, given: Any) -> Question:
-        if (
-            isinstance(given, dict) and len(given) == 1 and "observations" in given
-        ):  # most requests, and the fastest way
-            return Question(self._observations.from_json(given["observations"]))
+        if self._plain_width and isinstance(given, dict) and len(given) == 1:  # most requests
+            rows = vectors_in(given.get("observations"), self._plain_width)
+            if rows:
+                return Question(rows)
         if isinstance(given, list):
             return Question(self._observations.from_json(given, "body"))
         if not isinstance(given, dict):
@@ -168,6 +190,14 @@ class Reader:
         if not value and self._unsampled is not None:
             raise bad(f"deterministic: false: {self._unsampled}")
         return value
+
+
+def vectors_in(value: Any, width: int) -> Optional[List[Any]]:
+    """The list of what looks like a vector of so many numbers or a list of them; None for anything else."""
+    first = value[0] if type(value) is list and value else None
+    if type(first) is list:
+        return value if len(first) == width and type(first[0]) in NUMBERS else None
+    return [value] if type(first) in NUMBERS and len(value) == width else None
 
 
 def load(text: bytes, name: str) -> Any:

@@ -36,6 +36,25 @@ class Observations:
         """How many numbers an observation has where it is written as one row."""
         return sum(self._widths)
 
+    @property
+    def plain(self) -> bool:
+        """Whether an observation is one vector of quantities, as most are."""
+        leaf = self._leaves[0]
+        return (
+            not leaf.path
+            and leaf.space["type"] == "Box"
+            and leaf.space["dtype"].startswith("float")
+            and (len(self._shapes[0]) == 1)
+        )
+
+    def vectors(self, rows: List[Any]) -> Optional[Array]:
+        """Plain observations of many requests, read at once; None where one of them is none."""
+        array = numbers(rows)
+        if array is None or array.dtype.kind == "b" or array.shape != (len(rows), *self._shapes[0]):
+            return None
+        flat = self._leaves[0].write(array)
+        return flat if is_finite(flat) else None
+
     def from_json(self, value: Any, field: str = "observations") -> Array:
         """From JSON: an observation of the space, a list of them, or, for Dict, a list for each of its keys."""
         if not self._leaves[0].path:
@@ -208,13 +227,18 @@ def bounds(space: Space) -> Tuple[Any, Any]:
 
 def finite(flat: Array, values: Array, field: str) -> Array:
     """The flat vectors, if none of their numbers is NaN or infinite, also after they were made float32."""
-    # A sum of squares is finite only if all of them are, and takes a quarter of the time
-    if math.isfinite(np.vdot(flat, flat)) or np.isfinite(flat).all():
+    if is_finite(flat):
         return flat
     row = int(np.argwhere(~np.isfinite(flat))[0][0])
     value = values[row].ravel()[int(np.argwhere(~np.isfinite(flat[row]))[0][0])]
     what = "is beyond the range of float32" if np.isfinite(value) else "is no finite number"
     raise bad(f"{field}[{row}]: {value} {what}")
+
+
+def is_finite(flat: Array) -> bool:
+    """Whether all of the numbers are finite."""
+    # A sum of squares is finite only if all of them are, and takes a quarter of the time
+    return math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(flat).all())
 
 
 def whole(values: Array, low: Any, high: Any, field: str) -> Array:

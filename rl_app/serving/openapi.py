@@ -150,7 +150,8 @@ def inputs(policy: Policy, by_row: bool) -> Dict[str, Schema]:
 def column(given: Input, by_row: bool, description: str) -> Schema:
     """An input for each observation."""
     dtype = np.dtype(given.dtype)
-    item = FLOAT if dtype.kind == "f" else {"type": "integer"}
+    whole = np.iinfo(dtype) if dtype.kind == "i" else None
+    item = {"type": "integer", "minimum": whole.min, "maximum": whole.max} if whole else FLOAT
     one = nested(given.shape or (), item)
     return {**(one if by_row else either(one)), "description": description}
 

@@ -67,8 +67,34 @@ class Probe:
 
     def ask(self, question: Question) -> Said:
         """The answer to a question, which is as documented."""
+        for attempt in range(2):
+            try:
+                send(self._connection, question)
+                return self.received(self._connection)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                # The server may close after it refused; a connection that is new has to be answered
+                self._connection.close()
+                self._connection = self._connect()
+                if attempt:
+                    raise
+        raise AssertionError("unreachable")
+
+    def ask_at_once(self, questions: Sequence[Question]) -> List[Said]:
+        """The answers to questions that are all there before the first is answered."""
+        connections = [self._connect() for _ in questions]
+        try:
+            for connection, question in zip(connections, questions):
+                send(connection, question)
+            return [self.received(connection) for connection in connections]
+        finally:
+            for connection in connections:
+                connection.close()
+
+    def received(self, connection: http.client.HTTPConnection) -> Said:
+        """The next answer of a connection, which is as documented."""
+        answer = connection.getresponse()
+        said = Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         self.asked += 1
-        said = self._said(question)
         assert "Traceback" not in said.body.decode("latin-1")
         responses = self.operation["responses"]
         assert str(said.status) in responses, f"{said.status} is not documented: {said.body!r}"
@@ -83,26 +109,15 @@ class Probe:
         """That a value is of a schema of the document."""
         jsonschema.Draft7Validator({**self._schema, **as_json_schema(schema)}).validate(value)
 
-    def _said(self, question: Question) -> Said:
-        headers = {"Content-Type": question.kind, "Accept": question.accept}
-        given = {name: value for name, value in headers.items() if value is not None}
-        for attempt in range(2):
-            try:
-                self._connection.request("POST", "/invocations", question.body, given)
-                answer = self._connection.getresponse()
-                named = {name.lower(): value for name, value in answer.getheaders()}
-                return Said(answer.status, named, answer.read())
-            except (http.client.RemoteDisconnected, ConnectionError):
-                # The server may close after it refused; a connection that is new has to be answered
-                self._connection.close()
-                self._connection = self._connect()
-                if attempt:
-                    raise
-        raise AssertionError("unreachable")
-
     def resident(self) -> int:
         """Bytes of memory that the server holds."""
         return int(psutil.Process(self.server.process.pid).memory_info().rss)
+
+
+def send(connection: http.client.HTTPConnection, question: Question) -> None:
+    headers = {"Content-Type": question.kind, "Accept": question.accept}
+    given = {name: value for name, value in headers.items() if value is not None}
+    connection.request("POST", "/invocations", question.body, given)
 
 
 def as_json_schema(value: Any) -> Any:
@@ -142,10 +157,11 @@ def lists(shape: Sequence[int], items: Any) -> Any:
     return items
 
 
-def right_questions(space: spaces.Space, memory: int) -> Any:
+def right_questions(space: spaces.Space, memory: int, looks_back: bool = False) -> Any:
     """Requests in every media type with their number of rows, which have to be answered."""
     batches = st.lists(observations(space), min_size=1, max_size=5)
-    unread: Dict[str, Any] = {name: anything() for name in ("is_training", "seq_lens", "prev_action", "prev_reward")}
+    previous = () if looks_back else ("prev_action", "prev_reward")
+    unread: Dict[str, Any] = {name: anything() for name in ("is_training", "seq_lens", *previous)}
     common = st.fixed_dictionaries({}, optional={"deterministic": st.just(True)})
 
     @st.composite
@@ -153,16 +169,20 @@ def right_questions(space: spaces.Space, memory: int) -> Any:
         rows = draw(batches)
         form = draw(st.sampled_from(("observations", "inputs", "instances", "named", "bare", *MEDIA[1:])))
         inputs = draw(st.fixed_dictionaries({}, optional=unread))
-        if memory and draw(st.booleans()):
-            states = lists((memory,), st.floats(-1e6, 1e6, width=32))
-            inputs["state_in_0"] = draw(st.lists(states, min_size=len(rows), max_size=len(rows)))
-        columns = {"observations": rows, **inputs}
+        read = {"state_in_0": lists((memory,), st.floats(-1e6, 1e6, width=32))} if memory else {}
+        if looks_back:
+            read = {**read, "prev_action": st.integers(0, 2), "prev_reward": st.floats(-1e6, 1e6, width=32)}
+        several = {name: st.tuples(*[each] * len(rows)) for name, each in read.items()}
+        of_each = draw(st.fixed_dictionaries({}, optional=several))
+        columns = {"observations": rows, **inputs, **of_each}
         by_row = [
-            {name: rows[i] if name == "observations" else draw(anything()) for name in columns}
-            for i in range(len(rows))
+            {
+                "observations": row,
+                **{name: draw(anything()) for name in inputs},
+                **{name: each[i] for name, each in of_each.items()},
+            }
+            for i, row in enumerate(rows)
         ]
-        for i, row in enumerate(by_row if "state_in_0" in inputs else []):
-            row["state_in_0"] = inputs["state_in_0"][i]
         bodies: Dict[str, Callable[[], Any]] = {
             "observations": lambda: {**columns, **draw(common)},
             "inputs": lambda: {"inputs": columns, **draw(common)},
@@ -210,12 +230,12 @@ def anything() -> Any:
     return st.recursive(scalars, lambda each: st.lists(each) | st.dictionaries(names, each), max_leaves=8)
 
 
-def wrong_questions(space: spaces.Space, memory: int) -> Any:
+def wrong_questions(space: spaces.Space, memory: int, looks_back: bool = False) -> Any:
     """Requests of any bytes, of almost any media type."""
     bodies = st.one_of(
         st.binary(max_size=200),
         anything().map(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
-        right_questions(space, memory).map(lambda asked: asked[0].body).flatmap(damaged),
+        right_questions(space, memory, looks_back).map(lambda asked: asked[0].body).flatmap(damaged),
         json_bombs(),
         npy_bombs(),
         csv_bombs(),

@@ -181,6 +181,17 @@ def test_many_clients_at_once_each_get_their_own_answer(server: Served, model: P
     assert np.allclose(found, right, atol=1e-5)
 
 
+def test_a_bad_request_does_not_spoil_those_that_come_with_it(server: Served, expected: List[int]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    good, beyond_float32 = {"observations": ROWS}, {"observations": [[1.0, 2.0, 3.0, 1e300]]}
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(server.post, [good, beyond_float32] * 100))
+    assert {answer.status for answer in answers[::2]} == {200}
+    assert all(answer.json["outputs"]["actions_0"] == expected for answer in answers[::2])
+    assert {answer.status for answer in answers[1::2]} == {400}
+
+
 # ---- spaces
 
 

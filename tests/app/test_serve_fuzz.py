@@ -12,6 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import requests
@@ -56,6 +57,12 @@ class Fuzzed(NamedTuple):
     actions: spaces.Space
     memory: int = 0
     unsaid: str = "$^"
+    looks_back: bool = False
+
+    @property
+    def asked(self) -> Tuple[spaces.Space, int, bool]:
+        """What its questions are made from."""
+        return self.observations, self.memory, self.looks_back
 
 
 MODELS: Dict[str, Fuzzed] = {
@@ -70,6 +77,7 @@ MODELS: Dict[str, Fuzzed] = {
     "multi": Fuzzed(spaces.MultiDiscrete([4, 4]), spaces.MultiDiscrete([2, 3])),
     "image": Fuzzed(spaces.Box(0, 255, (3, 2, 1), np.uint8), spaces.Discrete(2)),
     "memory": Fuzzed(BOX, THREE, 3, r"state_in_0: expected numbers of the shape"),
+    "looking back": Fuzzed(BOX, THREE, 0, r"prev_(action|reward): expected numbers of the shape", looks_back=True),
 }
 
 
@@ -114,10 +122,10 @@ def probe(
     """A server under fire, which has to be as good as new in the end."""
     model = MODELS[request.param]
     directory = tmp_path_factory.mktemp("fuzz") / "model"
-    write_model(directory, model.observations, model.actions, model.memory)
+    write_model(directory, model.observations, model.actions, model.memory, model.looks_back)
     with Served(directory, SERVE_MAX_BODY_MB="1", SERVE_CLIENT_TIMEOUT_S="2") as server:
         probe = Probe(server, request.param)
-        warm(probe, wrong_questions(model.observations, model.memory))
+        warm(probe, wrong_questions(*model.asked))
         resident = probe.resident()
         yield probe
         assert server.get("/ping").status == 200
@@ -163,7 +171,7 @@ def test_from_the_document(method: DataGenerationMethod, probe: Probe) -> None:
     for operation in operations:
         strategy = operation.as_strategy(data_generation_method=method)
         if operation.body:
-            fuzz(check, strategy, 100)
+            fuzz(check, strategy, 80)
         elif method is DataGenerationMethod.positive:  # there is nothing to be wrong in a GET
             fuzz(check, strategy, 1, seconds=0)
 
@@ -198,7 +206,7 @@ def test_every_right_question_is_answered_for_each_of_its_rows(probe: Probe) -> 
         assert said.status == 200, (question, said.body)
         assert rows_of(probe.ask(question._replace(accept=JSON)).json) == [rows]
 
-    fuzz(check, right_questions(model.observations, model.memory), 60)
+    fuzz(check, right_questions(*model.asked), 40)
 
 
 def rows_of(answer: Dict[str, Any]) -> List[int]:
@@ -221,8 +229,37 @@ def test_any_bytes_of_any_media_type(probe: Probe) -> None:
         if said.status != 200:
             assert said.json["error"].isprintable()
 
-    fuzz(check, wrong_questions(model.observations, model.memory), 200)
+    fuzz(check, wrong_questions(*model.asked), 150)
     assert seen >= {400, 406, 415}
+
+
+def test_neighbours_of_one_turn_change_no_answer(probe: Probe) -> None:
+    model = MODELS[probe.name]
+    wrong, right = wrong_questions(*model.asked), right_questions(*model.asked).map(lambda asked: asked[0])
+
+    def check(questions: List[Question]) -> None:
+        alone = [probe.ask(question) for question in questions]
+        together = probe.ask_at_once(questions)
+        for question, one, other in zip(questions, alone, together):
+            assert (one.status, one.headers["content-type"]) == (other.status, other.headers["content-type"]), question
+            if one.headers["content-type"] == JSON:
+                assert_near(one.json, other.json)
+
+    fuzz(check, st.lists(wrong | right, min_size=2, max_size=6), 12)
+
+
+def assert_near(one: Any, other: Any) -> None:
+    """That two values are the same but for rounding, which the size of a batch has a part in."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_near(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other):
+            assert_near(*pair)
+    else:
+        assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
 
 
 def test_what_is_no_http(probe: Probe) -> None:
