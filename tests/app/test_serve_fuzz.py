@@ -171,7 +171,7 @@ def test_from_the_document(method: DataGenerationMethod, probe: Probe) -> None:
     for operation in operations:
         strategy = operation.as_strategy(data_generation_method=method)
         if operation.body:
-            fuzz(check, strategy, 80)
+            fuzz(check, strategy, 60)
         elif method is DataGenerationMethod.positive:  # there is nothing to be wrong in a GET
             fuzz(check, strategy, 1, seconds=0)
 

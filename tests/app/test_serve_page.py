@@ -305,6 +305,18 @@ def test_memory_goes_with_the_next_question_until_a_new_episode(browser: Any, tm
         assert form.is_quiet()
 
 
+def test_the_step_before_is_asked_for_where_the_network_looks_back(browser: Any, tmp_path: Path) -> None:
+    with Served(write_model(tmp_path / "model", looks_back=True)) as server:
+        form = Form(browser, server)
+        form.put("prev_action[0]", "2")
+        form.put("prev_reward[0]", "0.5")
+        form.ask()
+        assert sent(form) == {"observations": [[0] * 4], "prev_action": [2], "prev_reward": [0.5]}
+        assert form.answer() == server.post(sent(form)).json["outputs"]
+        assert form.answer() != server.post({"observations": [[0] * 4]}).json["outputs"]
+        assert form.is_quiet()
+
+
 # ---- how it looks
 
 
