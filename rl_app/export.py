@@ -7,6 +7,7 @@ filter out and carries the training graph. This one is the inference graph alone
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
@@ -237,7 +238,7 @@ def policy_facts(
         "env_config": config["env_config"],
         "observation_space": describe(observation_space),
         "action_space": describe(policy.action_space),
-        "observation_size": int(policy.observation_space.shape[0]),
+        "observation_size": math.prod(policy.observation_space.shape),
         "observation_filter": None if observation_filter is None else observation_filter._asdict(),
         "action_distribution": policy.dist_class.__name__,
         "normalize_actions": config["normalize_actions"],

@@ -21,7 +21,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 
 from rl_app import algorithms, export, metrics
 from rl_app.hyperparameters import Job
-from rl_app.machine import Machine
+from rl_app.machine import Machine, memory
 from rl_app.metrics import Row
 from rl_app.pages import UNKNOWN, content_security_policy, definitions, embedded, number, text, tile
 from rl_app.videos import Video, found
@@ -88,7 +88,7 @@ def machine_facts(machine: Machine) -> Dict[str, Any]:
     return {
         "CPUs": machine.cpus,
         "GPUs": machine.gpus,
-        "memory": _gibibytes(),
+        "memory": f"{memory() / 1024**3:.1f} GiB",
         "system": platform.platform(),
     }
 
@@ -105,16 +105,6 @@ def differences(
         elif value != default:
             found_.append((f"{path}.{key}", value, default))
     return found_
-
-
-def _gibibytes() -> str:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(limit).read_text()))
-        except (OSError, ValueError):
-            continue
-    return f"{total / 1024**3:.1f} GiB"
 
 
 class Live:

@@ -12,6 +12,9 @@ from typing import Any, List, Optional, Sequence
 from scripts.environments import ROOT
 
 DEADLINE = 10.0  # seconds in which an engine that works has answered
+PULL_DEADLINE = 300.0  # the same, where it may have to pull an image first
+# The base of our images, which a build pulls anyway.
+PROBE = "python:3.8-slim-bookworm"
 
 
 def why_not() -> Optional[str]:
@@ -19,26 +22,44 @@ def why_not() -> Optional[str]:
     return refusal(["docker", "info", "--format", "{{.ServerVersion}}"]) or refusal(["docker", "compose", "version"])
 
 
-def refusal(command: Sequence[str]) -> Optional[str]:
+def why_no_gpu() -> Optional[str]:
+    """Why a container gets no GPU here, in a few words; None where one was given to it."""
+    given = ["docker", "run", "--rm", "--gpus", "all", "--platform", "linux/amd64", PROBE, "echo", "given"]
+    said = refusal(given, PULL_DEADLINE)
+    return said and gpu_trouble(said)
+
+
+def gpu_trouble(said: str) -> str:
+    """What Docker says where it cannot give a container a GPU, by its cause."""
+    if "could not select device driver" in said:
+        return "this engine has no NVIDIA container toolkit: install nvidia-container-toolkit where it runs"
+    if "nvidia-container-cli" in said:
+        return f"the NVIDIA container toolkit finds no driver or no GPU: {said.rpartition('nvidia-container-cli: ')[2]}"
+    return said
+
+
+def refusal(command: Sequence[str], deadline: Optional[float] = None) -> Optional[str]:
     """What is wrong with a command that has to work; None if nothing is."""
-    name = " ".join(command[:2])
+    name, deadline = " ".join(command[:2]), deadline or DEADLINE
     try:
         asked = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=DEADLINE,
+            timeout=deadline,
             check=False,
         )
     except OSError:
         return f"there is no `{command[0]}` command"
     except subprocess.TimeoutExpired:
-        return f"`{name}` did not answer in {DEADLINE:g} s"
+        return f"`{name}` did not answer in {deadline:g} s"
     if asked.returncode == 0 and asked.stdout.strip():
         return None
     said = asked.stderr.decode("utf-8", "replace").strip().splitlines()
-    return f"`{name}` says: {said[0]}" if said else f"`{name}` failed"
+    # before an error of the engine the client may have said that it pulls an image
+    reason = next((line for line in said if "Error response from daemon" in line), said[0] if said else None)
+    return f"`{name}` says: {reason}" if reason else f"`{name}` failed"
 
 
 def mounted(path: str) -> str:

@@ -92,7 +92,10 @@ def test_hyperparameters_are_those_of_train_and_say_where_live_files_go() -> Non
 
 @pytest.mark.parametrize(
     ("instance_type", "flavor"),
-    [("ml.p3.2xlarge", "gpu"), ("ml.g4dn.xlarge", "gpu"), ("ml.c5.xlarge", "cpu"), ("ml.m5.large", "cpu")],
+    [
+        *((f"ml.{kind}.xlarge", "gpu") for kind in ("p2", "p3", "p4d", "p5", "g4dn", "g5", "g6", "g6e")),
+        *((f"ml.{kind}.xlarge", "cpu") for kind in ("c5", "m5", "t3", "r7i")),
+    ],
 )
 def test_the_instance_type_picks_the_image(instance_type: str, flavor: str) -> None:
     assert launching.flavor_of(instance_type) == flavor

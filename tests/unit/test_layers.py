@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 ORDER = ["entry", "commands", "workers", "facts"]
 LAYERS = {
     "entry": ["__main__"],
-    "commands": ["train", "evaluate", "serve", "local_mode", "board"],
+    "commands": ["train", "evaluate", "serve", "local_mode", "board", "doctor"],
     "facts": [
-        *("algorithms", "errors", "experiments", "hyperparameters", "machine", "metric_definitions", "rules"),
+        *("algorithms", "cuda", "errors", "experiments", "hyperparameters", "machine", "metric_definitions", "rules"),
         *("sagemaker", "source"),
     ],
 }
