@@ -1,4 +1,4 @@
-"""What this machine gives a job: CPUs and GPUs, as its container is limited to them."""
+"""What this machine gives a job: CPUs and GPUs, as its container is limited to them; and its processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Optional
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -121,3 +121,21 @@ def _read(path: Path) -> str:
 
 def _gpus() -> int:
     return sum(line.startswith("GPU ") for line in nvidia_smi("--list-gpus"))
+
+
+# ---- processes, as one of them and another program name them ----
+
+
+def process_space() -> str:
+    """What the numbers of processes hold good in: one boot of a machine, one container."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def started_at(pid: int) -> Optional[str]:
+    """When a process started (ticks since boot): its number alone may come again. None where it has ended."""
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else fields[18]

@@ -133,3 +133,12 @@ def quietly(command: List[str]) -> bool:
         ).returncode
         == 0
     )
+
+
+def answer(command: Sequence[str]) -> str:
+    """What a command prints; "" where it fails or is not there."""
+    try:
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError:
+        return ""
+    return asked.stdout.decode("utf-8", "replace").strip() if asked.returncode == 0 else ""

@@ -16,6 +16,7 @@ from typing import Dict, Iterator, List, NamedTuple
 import pytest
 
 from rl_app.store import Store, open_store
+from scripts import stopping, stores
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -211,6 +212,30 @@ def test_the_newest_model_is_served_on_loopback_only(stack: Stack, up: Ran) -> N
         assert time.monotonic() - began < 8, "it ends at SIGTERM"
     finally:
         stack.compose("rm", "--stop", "--force", "serve")
+
+
+def test_scripts_stop_finds_the_container_and_the_job_saves(
+    stack: Stack, up: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "ROOT", stack.root)
+    endless = "stop.training_iteration=100000 config.min_iter_time_s=0"
+    process = subprocess.Popen(
+        ["docker", "compose", "run", "--rm", "-T", "train"],
+        cwd=str(stack.root),
+        env={**stack.environment, "JOB": "by-script", "HYPERPARAMETERS": endless},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: stack.store.read("by-script/checkpoints/metrics.jsonl"), 120)
+        job = stores.Job("by-script", stores.Place("compose", stack.store), stack.record("by-script"))
+        assert stopping.stop_here(job, wait=False) == 0
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    assert stack.record("by-script")["TrainingJobStatus"] == "Stopped"
+    assert stack.store.read("by-script/output/model.tar.gz")
 
 
 def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
