@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rl_app.report import Headline, Section, definitions, duration, figure, number, page, table, thinned
+from rl_app.pages import definitions, number
+from rl_app.report import Headline, Section, duration, figure, page, table, thinned
 
 COLUMNS = ("n", "mean", "std", "min", "median", "max")
 STATES = {"Completed": "solved", "Stopped": "stopped", "Failed": "failed"}

@@ -69,7 +69,7 @@ class App:
         self._limits = limits
         self._reader = reader
         self._draining = False
-        self._document = openapi.document(policy, self._reader.fields)
+        self._document = openapi.document(policy)
         self.routes: Dict[str, Tuple[str, Callable[[Request], Awaitable[Answer]]]] = {
             "/invocations": ("POST", self.invocations),
             "/ping": ("GET", self.ping),
@@ -154,7 +154,8 @@ class App:
 
     async def page(self, _: Request) -> Answer:
         """For a person."""
-        return Answer(200, "text/html; charset=utf-8", page.render(self._policy))
+        html, security = page.render(self._policy)
+        return Answer(200, "text/html; charset=utf-8", html, [(b"content-security-policy", security.encode())])
 
     # ---- around them
 

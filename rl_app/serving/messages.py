@@ -228,8 +228,9 @@ def column(value: Any, given: Input, rows: int, name: str) -> Array:
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """What to say of a field that there is not."""
+    name = name[:64]  # a client's own, and difflib's time grows with it
     near = difflib.get_close_matches(name, known, 1)
-    return f"{name[:64]}: unknown field{f'; did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
+    return f"{name}: unknown field{f'; did you mean {near[0]}?' if near else ''}; known are {', '.join(known)}"
 
 
 def numbers_of(line: str, number: int, columns: int) -> List[float]:
@@ -411,9 +412,22 @@ def matches(wanted: str, kind: str) -> bool:
     return wanted in (kind, "*/*", f"{kind.partition('/')[0]}/*") or (wanted, kind) == ("application/jsons", JSON_LINES)
 
 
+DENSITIES = ("action_logp", "action_prob")
+"""Outputs that are infinite where a distribution is narrow, and the action is none the worse for it."""
+
+
 def answered(outputs: Outputs, media: str, by_row: bool) -> bytes:
-    """The body of an answer."""
-    return ENCODERS[media](outputs, by_row)
+    """The body of an answer; raises Refusal where the network overflowed, for then its action means nothing."""
+    body = ENCODERS[media](outputs, by_row)
+    # JSON has null in place of what is not finite, and for nothing else: a look at it spares one at the outputs
+    if (media not in (JSON, JSON_LINES) or b"null" in body) and not are_finite(outputs):
+        raise bad("observations: so large that the network's answer is not finite")
+    return body
+
+
+def are_finite(outputs: Outputs) -> bool:
+    """Whether all outputs but densities are numbers."""
+    return all(np.isfinite(values).all() for name, values in outputs.items() if name not in DENSITIES)
 
 
 def refused(refusal: Optional[Refusal]) -> bytes:

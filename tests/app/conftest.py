@@ -1,13 +1,14 @@
-"""One trained job, shared by every test that only looks at what a job leaves."""
+"""What many tests share: one trained job, for those that only look at what a job leaves, and one browser."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import pytest
 
+from tests.app import browser as browsers
 from tests.app.jobs import SHORT, Finished, local, run
 
 
@@ -46,3 +47,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     ways = list(next(iter(counts.values())))
     for row in [["", *ways], *([name, *(str(found[way]) for way in ways)] for name, found in counts.items())]:
         terminalreporter.write_line("".join(cell.rjust(18) if i else cell.ljust(10) for i, cell in enumerate(row)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    driver = browsers.start()
+    yield driver
+    driver.quit()

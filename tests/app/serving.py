@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence
 
 from tests.waiting import until
 
@@ -39,15 +39,14 @@ class Served:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed when the server has stopped
+        # Files: a pipe that nobody reads is full after some hundred lines, and then the server waits
+        self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
             cwd=str(REPOSITORY),
             env={**os.environ, **environment},
-            # a file, for nobody reads a pipe while the server writes to it
-            stdout=self._log,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
+            stdout=self._stdout,
+            stderr=self._stderr,
         )
         self.stdout = self.stderr = ""
 
@@ -65,7 +64,7 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._log.closed:
+        if self.process.returncode is None:
             self.stop()
 
     def answers(self) -> bool:
@@ -77,10 +76,8 @@ class Served:
     def stop(self, number: int = signal.SIGTERM, deadline_s: float = 30.0) -> int:
         """Sends a signal, and returns the exit status."""
         self.process.send_signal(number)
-        _, self.stderr = self.process.communicate(timeout=deadline_s)
-        with self._log:
-            self._log.seek(0)
-            self.stdout = self._log.read()
+        self.process.wait(deadline_s)
+        self.stdout, self.stderr = read(self._stdout), read(self._stderr)
         return self.process.returncode
 
     def log(self) -> List[Dict[str, Any]]:
@@ -109,6 +106,13 @@ class Served:
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+
+def read(file: IO[str]) -> str:
+    """The whole of a file that was written by another process, which is closed."""
+    with file:
+        file.seek(0)
+        return file.read()
 
 
 def head(length: int, kind: str = JSON, path: str = "/invocations") -> bytes:
