@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import time
+import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,8 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
     from rl_app.serving.journal import Journal
     from rl_app.serving.messages import Reader
 
+    # Lists of different lengths are refused, and the client is told so
+    warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
     # What is loaded by now stays: the garbage collector need not look at it again and again
     gc.collect()
     gc.freeze()

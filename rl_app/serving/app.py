@@ -19,7 +19,7 @@ from rl_app.serving.journal import Journal
 from rl_app.serving.messages import DECODERS, JSON, Media, Question, Reader, answered, negotiate, refused
 from rl_app.serving.refusal import Refusal
 
-LARGE_BODY = 1 << 20
+LARGE_BODY = 128 << 10
 """Bytes from which a request is worked on in a thread, so that /ping is answered meanwhile."""
 
 Scope = Dict[str, Any]

@@ -5,9 +5,9 @@ A new one is a function in :data:`DECODERS` and one in :data:`ENCODERS`.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import io
+import math
 import re
 import struct
 from functools import lru_cache
@@ -247,48 +247,33 @@ def numbers_of(line: str, number: int, columns: int) -> List[float]:
     return values
 
 
-LONGEST_NPY_HEADER = 10_000
-"""As later releases of NumPy have it (``numpy.lib.format``, max_header_size)."""
+NPY_HEADER = re.compile(
+    r"\{\s*'descr':\s*'(?P<dtype>[<>|=]?[iufb]\d{1,2})',\s*'fortran_order':\s*(?P<by_column>True|False),"
+    r"\s*'shape':\s*\((?P<shape>[\d\s,]{0,200})\),?\s*\}\s*"
+)
+"""What NumPy writes for an array of numbers (its NEP 1): a literal of Python's, which is matched and not evaluated."""
 
 
 def read_npy(body: bytes) -> Array:
     """The array of a .npy file, without copying it, and without trusting what it says of its size."""
-    described = npy_header(body)
-    (length, start) = described.length, described.start
-    try:
-        header = ast.literal_eval(body[start : start + length].decode("latin1").strip())
-        dtype, shape = np.dtype(header["descr"]), tuple(header["shape"])
-        by_column = bool(header["fortran_order"])
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError):
-        raise bad("body: no header of a .npy file") from None
-    if dtype.kind not in "iufb":
-        raise bad(f"body: expected an array of numbers, got the dtype {dtype}")
-    if not all(isinstance(size, int) and 0 <= size < 2**40 for size in shape) or len(shape) > 32:
-        raise bad("body: the .npy file's shape makes no sense")
-    content, count = body[start + length :], 1
-    for size in shape:
-        count *= size
-    if count * dtype.itemsize != len(content):
-        raise bad(f"body: the .npy file should hold {count * dtype.itemsize} bytes, and holds {len(content)}")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
-
-
-class NpyHeader(NamedTuple):
-    """Where the header's text starts, and its length."""
-
-    start: int
-    length: int
-
-
-def npy_header(body: bytes) -> NpyHeader:
-    """Where a .npy file's header is (NumPy's NEP 1, versions 1 to 3)."""
     if body[:6] != b"\x93NUMPY" or len(body) < 12 or body[6] not in (1, 2, 3):
         raise bad("body: no .npy file")
     layout, start = ("<H", 10) if body[6] == 1 else ("<I", 12)
     (length,) = struct.unpack(layout, body[8:start])
-    if length > LONGEST_NPY_HEADER:
-        raise bad(f"body: the .npy file's header is longer than {LONGEST_NPY_HEADER} bytes")
-    return NpyHeader(start, length)
+    header = NPY_HEADER.fullmatch(body[start : start + min(length, 1000)].decode("latin-1"))
+    if header is None:
+        raise bad("body: no header of a .npy file that holds numbers")
+    try:
+        dtype = np.dtype(header["dtype"])
+    except TypeError:
+        raise bad(f"body: the .npy file's dtype {header['dtype']} is unknown") from None
+    shape = [int(size) for size in header["shape"].split(",") if size.strip().isdigit()]
+    content, expected = body[start + length :], math.prod(shape) * dtype.itemsize
+    if len(shape) > 32:  # as many as NumPy's arrays can have
+        raise bad(f"body: the .npy file's array has {len(shape)} dimensions")
+    if expected != len(content):
+        raise bad(f"body: the .npy file should hold {expected} bytes, and holds {len(content)}")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if header["by_column"] == "True" else "C")
 
 
 DECODERS: Dict[str, Callable[[Reader, bytes], Question]] = {
