@@ -9,8 +9,10 @@ USAGE = """usage: python -m rl_app COMMAND
 
   train     run the training job that /opt/ml/input/config describes, as SageMaker starts it
   evaluate  play episodes with the models in /opt/ml/input/data: a training job too
+  serve     answer over HTTP with the model in /opt/ml/model, as an endpoint: `serve --help` says more
   local     play SageMaker around `train` and `evaluate` on this machine: `local --help` says more
   board     show the jobs of a store in TensorBoard: `board --help` says more
+  doctor    say what this container finds where it runs, and what is wrong: `doctor --help` says more
 """
 
 
@@ -25,6 +27,10 @@ def main(arguments: List[str]) -> int:
         from rl_app import evaluate
 
         return evaluate.command()
+    if command == "serve":
+        from rl_app import serve
+
+        return serve.main(rest)
     if command == "local":
         from rl_app import local_mode
 
@@ -33,6 +39,10 @@ def main(arguments: List[str]) -> int:
         from rl_app import board
 
         return board.main(rest)
+    if command == "doctor":
+        from rl_app import doctor
+
+        return doctor.main(rest)
     print(USAGE, file=sys.stdout if command in ("-h", "--help") else sys.stderr, end="")
     return 0 if command in ("-h", "--help") else 2
 

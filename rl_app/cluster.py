@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import shutil
 import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 
 from rl_app.disk import MIB
 from rl_app.errors import UserError
-from rl_app.machine import Machine
+from rl_app.machine import VISIBLE_DEVICES, Machine, devices
 
 # Ray 0.8.5 refuses an object store that is smaller (ray_constants.OBJECT_STORE_MINIMUM_MEMORY_BYTES)
 SMALLEST_STORE = 75 * MIB
@@ -22,18 +24,23 @@ SHARED_MEMORY, TEMPORARY = Path("/dev/shm"), Path("/tmp")
 
 
 @contextmanager
-def running(machine: Machine) -> Iterator[None]:
+def running(machine: Machine, num_gpus: float = 0, num_gpus_per_worker: float = 0) -> Iterator[None]:
     """Runs Ray with the machine's CPUs and GPUs while the block runs.
 
     Ray is told one CPU more than there is: a job's driver counts as one and mostly waits for its workers.
+
+    The trainer runs in this process, to which Ray assigns nothing: it sees the first ``num_gpus`` GPUs, or the
+    part of one, and none where that is 0, since TensorFlow takes what it sees. The workers' are all the others.
     """
     on_sigterm = signal.getsignal(signal.SIGTERM)
     import ray
 
-    with _no_script_directory():
+    known = devices(machine.gpus)
+    workers = known[int(num_gpus) :] if num_gpus_per_worker else []
+    with _seeing(workers), _no_script_directory():
         ray.init(
             num_cpus=machine.cpus + 1,
-            num_gpus=machine.gpus,
+            num_gpus=len(workers),
             object_store_memory=object_store_bytes(),
             include_webui=False,
             logging_level=logging.WARNING,
@@ -41,9 +48,23 @@ def running(machine: Machine) -> Iterator[None]:
     # Importing Ray puts a handler of its own there, and starting it one of glog's: both end the process at once
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
-        yield
+        with _seeing(known[: math.ceil(num_gpus)]):
+            yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _seeing(gpus: Sequence[str]) -> Iterator[None]:
+    """Lets this process, and what it starts, see these GPUs alone."""
+    before = os.environ.get(VISIBLE_DEVICES)
+    os.environ[VISIBLE_DEVICES] = ",".join(gpus)
+    try:
+        yield
+    finally:
+        del os.environ[VISIBLE_DEVICES]
+        if before is not None:
+            os.environ[VISIBLE_DEVICES] = before
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from rl_app.errors import JobError, UserError, reason_of
 from rl_app.hyperparameters import Evaluation
 from rl_app.machine import detect
 from rl_app.policies import Policy, read_facts
-from rl_app.restoring import Restored, facts_of, params_of, restored
+from rl_app.restoring import Restored, check_files, facts_of, params_of, restored
 from rl_app.sagemaker import Contract, Paths
 from rl_app.spaces import describe, outline
 from rl_app.stopping import StopRequest
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rl_app.envs.creation import Creator
 
 EVALUATION = "evaluation.json"
+ALONE = "model"
 EPISODE_GRACE_S = 10.0
 """How long an episode may go on after a stop was asked for."""
 
@@ -145,7 +146,12 @@ def evaluate(contract: Contract, paths: Paths, terminal: TextIO) -> None:
             for name, channel in contract.channels.items()
         ]
         world = world_of(candidates, settings, {**ENVS, **own.envs})
-        if settings.restore or not all(each.facts for each in candidates):
+        for each in candidates:
+            algorithm_of(each, settings)
+        pickled = [each for each in candidates if settings.restore or not each.facts]
+        for each in pickled:
+            check_files(each.directory)
+        if pickled:
             capture(paths.output_data / "evaluate.log")
             stack.enter_context(ray_running())
         seats: List[Seat] = []
@@ -187,7 +193,20 @@ def checked(contract: Contract) -> Evaluation:
 def read(name: str, channel: Path, directory: Path) -> Candidate:
     """What the model's own files say of it; raises UserError where one of them cannot be read."""
     file = directory / artifacts.POLICY
-    return Candidate(name, channel, directory, read_facts(file) if file.exists() else {}, params_of(directory))
+    facts = read_facts(file) if file.exists() else {}
+    # A model alone is in the channel `model`, which says nothing of it
+    own = facts.get("training", {}).get("job") if name == ALONE else None
+    return Candidate(own or name, channel, directory, facts, params_of(directory))
+
+
+def algorithm_of(candidate: Candidate, settings: Evaluation) -> str:
+    """By which the model was trained; raises UserError where nothing says so, or the job says another."""
+    algorithm = candidate.facts.get("algorithm", settings.algorithm)
+    if algorithm is None:
+        raise UserError(f"algorithm: {candidate.name} does not say by which it was trained: give algorithm=PPO, …")
+    if settings.algorithm not in (None, algorithm):
+        raise UserError(f"algorithm = {settings.algorithm}: but {candidate.name} was trained by {algorithm}")
+    return str(algorithm)
 
 
 def world_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[str, Callable[..., Any]]) -> World:
@@ -231,19 +250,15 @@ def seated(candidate: Candidate, world: World, settings: Evaluation, say: Say) -
     Raises:
         UserError: the model lacks a file, or does not fit the environment or the settings.
     """
-    algorithm = candidate.facts.get("algorithm", settings.algorithm)
-    if settings.algorithm not in (None, algorithm):
-        raise UserError(f"algorithm = {settings.algorithm}: but {candidate.name} was trained by {algorithm}")
     env = world.create(world.env_config)
     try:
         if candidate.facts and not settings.restore:
             yield exported(candidate, env, world, settings)
             return
-        if algorithm is None:
-            raise UserError(f"algorithm: {candidate.name} does not say by which it was trained: give algorithm=PPO, …")
         say(f"{candidate.name}: {warning(candidate)}")
         if candidate.facts:
             check_spaces(candidate, env, world)
+        algorithm = algorithm_of(candidate, settings)
         arguments = (candidate.directory, algorithm, candidate.params, world.name, world.create, world.env_config)
         with restored(*arguments) as trainer:
             player = Restored(trainer, env, settings.deterministic)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from rl_app.report import Headline, Section, definitions, duration, figure, number, page, table, thinned
+from rl_app.pages import definitions, number
+from rl_app.report import Headline, Section, duration, figure, page, table, thinned
 
 COLUMNS = ("n", "mean", "std", "min", "median", "max")
 STATES = {"Completed": "solved", "Stopped": "stopped", "Failed": "failed"}
-MOST_ROWS = 200
-WIDTH, HEIGHT, MARGIN, LEFT = 600, 160, 12, 70
+MOST_ROWS, FEW_ROWS = 200, 10
+MOST_DOTS = 1000
+WIDTH, HEIGHT, MARGIN, LEFT, LINE = 600, 160, 12, 70, 14
 
 Found = Mapping[str, Any]
 
@@ -76,14 +79,18 @@ def render(evaluation: Found, directory: Path) -> str:
     sections = [
         Section("Results", table(("model", "episodes", *COLUMNS[1:], "95 % interval"), map(_row, models))),
         *_compared(evaluation),
-        *(Section(f"Episodes of {model['model']}", _drawn(model) + _episodes(model)) for model in models),
         *_videos(models, directory),
+        *(
+            Section(f"Episodes of {model['model']}", _drawn(model, _extent(models)) + _episodes(model))
+            for model in models
+        ),
         Section("Settings", definitions(settings)),
         *(Section(f"Policy of {model['model']}", definitions(_told(model))) for model in models),
         Section("Made with", definitions(evaluation["versions"])),
         Section("Machine", definitions(evaluation["machine"])),
     ]
-    return page(head, _tiles(models[0]), sections, {"live": False, "goal": None, "points": thinned([], 1)})
+    tiles = _tiles(models[0]) if len(models) == 1 else _tiles_of_all(evaluation)
+    return page(head, tiles, sections, {"live": False, "goal": None, "points": thinned([], 1)})
 
 
 def _named(model: Found) -> str:
@@ -108,6 +115,20 @@ def _tiles(model: Found) -> List[Tuple[str, str, str]]:
     ]
 
 
+def _tiles_of_all(evaluation: Found) -> List[Tuple[str, str, str]]:
+    """The models beside each other, then by how much each is better than the first."""
+    return [
+        *(
+            (model["model"], number(model["mean"]), span(model["confidence_interval"]))
+            for model in evaluation["models"]
+        ),
+        *(
+            (f"{each['model']} - {each['against']}", number(each["mean"]), verdict(each))
+            for each in evaluation["differences"]
+        ),
+    ]
+
+
 def _compared(evaluation: Found) -> List[Section]:
     if not evaluation["differences"]:
         return []
@@ -115,32 +136,43 @@ def _compared(evaluation: Found) -> List[Section]:
     return [Section("Comparison", table(head, _differences(evaluation)))]
 
 
-def _drawn(model: Found) -> str:
+def _extent(models: Sequence[Found]) -> Tuple[float, float]:
+    """The least and the largest that any model's drawing has to show, so that all have one scale."""
+    shown = [value for model in models for value in _shown(model)]
+    return (min(shown), max(shown)) if shown else (0.0, 0.0)
+
+
+def _shown(model: Found) -> Iterator[float]:
+    yield from (episode["reward"] for episode in model["episodes"])
+    yield from model["confidence_interval"] or ()
+
+
+def _drawn(model: Found, extent: Tuple[float, float]) -> str:
     """A dot an episode in the order of playing, over the mean and its interval."""
-    rewards = [episode["reward"] for episode in model["episodes"]]
+    rewards, (low, high) = [episode["reward"] for episode in model["episodes"]], extent
     if not rewards:
         return "<p class=none>No episode was played to its end.</p>"
-    low, high = min(rewards), max(rewards)
 
-    def y(reward: float) -> str:
-        share = (min(max(reward, low), high) - low) / (high - low) if high > low else 0.5
-        return f"{HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN):.1f}"
+    def y(reward: float) -> float:
+        share = (reward - low) / (high - low) if high > low else 0.5
+        return HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN)
 
     step = (WIDTH - LEFT - MARGIN) / max(1, len(rewards) - 1)
     dots = [
-        f'<circle class=dot cx="{LEFT + i * step:.1f}" cy="{y(reward)}" r=3><title>episode {i + 1}: '
-        f"{escape(number(reward))}</title></circle>"
-        for i, reward in enumerate(rewards)
+        f'<circle class=dot cx="{LEFT + i * step:.1f}" cy="{y(rewards[i]):.1f}" r=3><title>episode {i + 1}: '
+        f"{escape(number(rewards[i]))}</title></circle>"
+        for i in range(0, len(rewards), math.ceil(len(rewards) / MOST_DOTS))
     ]
-    interval = model["confidence_interval"]
+    interval, mean = model["confidence_interval"], y(model["mean"])
     band = ""
     if interval:
-        top, bottom = y(interval[1]), y(interval[0])
-        height = f"{float(bottom) - float(top):.1f}"
-        band = f'<rect class=deviation x=0 width={WIDTH} y="{top}" height="{height}"></rect>'
-    mean = f'<line class=curve x1=0 x2={WIDTH} y1="{y(model["mean"])}" y2="{y(model["mean"])}"></line>'
-    edges = [f'<text x=2 y="{float(y(edge)) + 4:.1f}">{escape(number(edge))}</text>' for edge in sorted({low, high})]
-    inside = f"{band}{mean}{''.join(dots)}{''.join(edges)}"
+        bottom, top = map(y, interval)
+        band = f'<rect class=deviation x=0 width={WIDTH} y="{top:.1f}" height="{bottom - top:.1f}"></rect>'
+    line = f'<line class=curve x1=0 x2={WIDTH} y1="{mean:.1f}" y2="{mean:.1f}"></line>'
+    edges = [edge for edge in dict.fromkeys(extent) if abs(y(edge) - mean) > LINE]
+    labels = [f'<text x=2 y="{y(edge) + 4:.1f}">{escape(number(float(edge)))}</text>' for edge in edges]
+    labels.append(f'<text x=2 y="{max(mean - 4, LINE):.1f}">{escape(number(model["mean"]))}</text>')
+    inside = f"{band}{line}{''.join(dots)}{''.join(labels)}"
     drawing = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="rewards">{inside}</svg>'
     key = "a dot an episode, in the order of playing; the line is their mean, the band its 95 % interval"
     return f"<div class=chart>{drawing}<p class=key>{key}: {escape(model['confidence_interval_method'])}</p></div>"
@@ -158,7 +190,10 @@ def _episodes(model: Found) -> str:
     ]
     left_out = len(model["episodes"]) - len(shown)
     more = f"<p class=none>and {left_out:,} more, in evaluation.json</p>" if left_out else ""
-    return table(("episode", "reward", "steps", "seed"), shown) + more
+    rows = table(("episode", "reward", "steps", "seed"), shown) + more
+    if len(shown) <= FEW_ROWS:
+        return rows
+    return f"<details><summary>all {len(model['episodes']):,} episodes</summary>{rows}</details>"
 
 
 def _videos(models: Sequence[Found], directory: Path) -> List[Section]:

@@ -7,9 +7,11 @@ filter out and carries the training graph. This one is the inference graph alone
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import shutil
+from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +20,11 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 from rl_app.checkpoints import Checkpoint
 from rl_app.spaces import describe
 
+logger = logging.getLogger(__name__)
+
 ONNX_OPSET = 17
+AGREEING = 16
+"""On how many observations a converted policy has to act as the one that it was made of."""
 VERSIONS_OF = ("ray", "tensorflow-cpu", "tensorflow", "gym", "numpy", "onnx", "tf2onnx")
 
 
@@ -58,7 +64,7 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
     frozen = freeze(policy)
     observation_filter = mean_std(trainer)
     write_saved_model(frozen, observation_filter, beside / "1")
-    write_onnx(frozen, beside / "policy.onnx")
+    write_onnx_if_it_agrees(policy, frozen, beside / "policy.onnx")
     _write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
     _write_json(beside / "params.json", trainer.config)
     shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
@@ -119,13 +125,31 @@ def _inference_outputs(policy: Any) -> Dict[str, Any]:
     parts = getattr(action, "batches", [action])
     outputs = {f"actions_{i}": part for i, part in enumerate(parts)}
     outputs["action_dist_inputs"] = policy._dist_inputs
-    if policy._sampled_action_logp is not None and len(parts) == 1:
-        outputs["action_logp"] = distribution.logp(action)
+    if policy._sampled_action_logp is not None:
+        outputs["action_logp"] = _log_probability(distribution, action)
         outputs["action_prob"] = tf.exp(outputs["action_logp"])
     for name, tensor in policy.extra_compute_action_fetches().items():
         outputs.setdefault(name, tensor)
     outputs.update({f"state_out_{i}": tensor for i, tensor in enumerate(policy._state_outputs)})
     return outputs
+
+
+def _log_probability(distribution: Any, mode: Any) -> Any:
+    """Of the distribution's mode, as RLlib's ``logp`` has it.
+
+    RLlib's takes no Tuple of actions; and for a Categorical it is a cross entropy, of which tf2onnx mixes up several.
+    """
+    from ray.rllib.models.tf.tf_action_dist import Categorical, MultiActionDistribution, MultiCategorical
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    if isinstance(distribution, MultiActionDistribution):
+        return tf.add_n([_log_probability(*part) for part in zip(distribution.child_distributions, mode.batches)])
+    if isinstance(distribution, MultiCategorical):
+        return tf.add_n([_log_probability(part, None) for part in distribution.cats])
+    if isinstance(distribution, Categorical):
+        return tf.reduce_max(tf.nn.log_softmax(distribution.inputs), axis=1)
+    return distribution.logp(mode)
 
 
 def _signature_inputs(policy: Any) -> Dict[str, Any]:
@@ -165,8 +189,11 @@ def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd
         fed = dict(inputs)
         if observation_filter is not None:
             wide = tf.cast(inputs["observations"], tf.float64)
-            filtered = (wide - observation_filter.mean) / (tf.constant(observation_filter.std, tf.float64) + 1e-8)
-            fed["observations"] = tf.cast(filtered, tf.float32)
+            mean, std = (
+                tf.reshape(tf.constant(values, tf.float64), inputs["observations"].shape[1:])
+                for values in observation_filter
+            )
+            fed["observations"] = tf.cast((wide - mean) / (std + 1e-8), tf.float32)
         outputs = _import(tf, frozen, fed)
         signature = tf.saved_model.predict_signature_def(inputs, outputs)
         builder = tf.saved_model.Builder(str(directory))
@@ -174,6 +201,42 @@ def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd
             session, ["serve"], signature_def_map={"serving_default": signature}, strip_default_attrs=True
         )
         builder.save()
+
+
+def write_onnx_if_it_agrees(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
+    """Writes the file for onnxruntime unless that gives other actions than TensorFlow, or cannot take the graph.
+
+    Without the file, evaluate and serve run the SavedModel.
+    """
+    try:
+        write_onnx(frozen, file)
+        _check_agreement(policy, frozen, file)
+    except Exception as error:  # tf2onnx and onnxruntime raise what they like
+        with suppress(FileNotFoundError):
+            file.unlink()
+        reason = (str(error).strip() or "no message").splitlines()[0]
+        logger.warning("no %s, so TensorFlow runs the policy: %s: %s", file.name, type(error).__name__, reason)
+
+
+def _check_agreement(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
+    """Raises ValueError where onnxruntime acts otherwise than the policy's own session, on a few observations."""
+    import numpy as np
+    import onnxruntime
+
+    rng, feeds = np.random.default_rng(0), {}
+    for name in _used_inputs(frozen):
+        dtype, shape = frozen.placeholders[name]
+        sizes = [AGREEING if size is None else size for size in shape]
+        drawn = rng.normal(size=sizes) if name == "observations" else np.full(sizes, name == "seq_lens")
+        feeds[name] = np.asarray(drawn, dtype.as_numpy_dtype)
+    actions = [name for name in frozen.outputs if name.startswith("actions_")]
+    expected = policy.get_session().run(
+        [frozen.outputs[name] for name in actions], {frozen.inputs[name]: value for name, value in feeds.items()}
+    )
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for name, ours, theirs in zip(actions, session.run(actions, feeds), expected):
+        if not np.allclose(ours, theirs, rtol=1e-4, atol=1e-4):
+            raise ValueError(f"onnxruntime gives other {name}")
 
 
 def write_onnx(frozen: FrozenPolicy, file: Path) -> None:
@@ -230,16 +293,19 @@ def policy_facts(
 ) -> Dict[str, Any]:
     """All that evaluate and serve need to know of the policy, as plain data."""
     policy, config = trainer.get_policy(), trainer.config
-    observation_space = getattr(policy.observation_space, "original_space", policy.observation_space)
+    # The policy's own space is what its preprocessor makes of the environment's
+    preprocessor = trainer.workers.local_worker().preprocessors["default_policy"]
+    # MultiDiscrete and Tuple actions have a partial of the class
+    distribution = getattr(policy.dist_class, "func", policy.dist_class)
     return {
         "algorithm": trainer._name,
         "env": config["env"],
         "env_config": config["env_config"],
-        "observation_space": describe(observation_space),
+        "observation_space": describe(preprocessor._obs_space),
         "action_space": describe(policy.action_space),
-        "observation_size": int(policy.observation_space.shape[0]),
+        "observation_size": int(preprocessor.size),
         "observation_filter": None if observation_filter is None else observation_filter._asdict(),
-        "action_distribution": policy.dist_class.__name__,
+        "action_distribution": distribution.__name__,
         "normalize_actions": config["normalize_actions"],
         "clip_actions": config["clip_actions"],
         "state_sizes": [int(tensor.shape[-1]) for tensor in policy._state_inputs],

@@ -31,7 +31,7 @@ from rl_app.artifacts import Model
 from rl_app.errors import JobError, UserError
 from rl_app.experiments import EXPERIMENTS, Experiment
 from rl_app.hyperparameters import Settings
-from rl_app.machine import detect
+from rl_app.machine import detect, process_space, started_at
 from rl_app.sagemaker import Paths
 from rl_app.store import WORK, DirectoryStore, Mirror, Store, open_store, restore, temporary
 
@@ -290,8 +290,8 @@ def _resumable(store: Store, name: str) -> Record:
 def _check_ended(name: str, record: Record) -> None:
     """Refuses a job that still runs. One whose processes were killed says InProgress for ever."""
     local = record["Local"]
-    if local["Space"] == _process_space():
-        if any(_started(int(pid)) == started for pid, started in local["Processes"].items()):
+    if local["Space"] == process_space():
+        if any(started_at(int(pid)) == started for pid, started in local["Processes"].items()):
             raise UserError(f"--resume {name}: it is still running, as process {', '.join(local['Processes'])}")
         return
     age = (_now() - datetime.fromisoformat(record["LastModifiedTime"])).total_seconds()
@@ -301,21 +301,6 @@ def _check_ended(name: str, record: Record) -> None:
             f"--resume {name}: it was running on {local['Host']} {max(age, 0):.0f} s ago; "
             f"if it is not any more, try again in {left:.0f} s"
         )
-
-
-def _process_space() -> str:
-    """What the numbers of processes hold good in: one boot of a machine, one container."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
-
-
-def _started(pid: int) -> Optional[str]:
-    """When a process started (ticks since boot): its number alone may come again. None where it has ended."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if state == "Z" else fields[18]
 
 
 def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], grace: float) -> int:
@@ -332,7 +317,7 @@ def _play(request: Request, command: Sequence[str], environ: Mapping[str, str], 
         except (UserError, JobError, OSError) as error:
             code = error.errno if isinstance(error, UserError) else 1
             return _finish(request, record, base, End("Failed", code, reason=str(error)), [])
-        record["Local"]["Processes"][str(child.pid)] = _started(child.pid)
+        record["Local"]["Processes"][str(child.pid)] = started_at(child.pid)
         record["TrainingStartTime"] = _now().isoformat()
         record["CheckpointConfig"]["LocalPath"] = str(paths.checkpoints)
         started = time.monotonic()
@@ -407,8 +392,8 @@ def _new_record(request: Request, name: str, environ: Mapping[str, str]) -> Reco
         "StoppingCondition": {"MaxRuntimeInSeconds": request.settings.max_run},
         "Local": {
             "Host": socket.gethostname(),
-            "Space": _process_space(),
-            "Processes": {str(os.getpid()): _started(os.getpid())},
+            "Space": process_space(),
+            "Processes": {str(os.getpid()): started_at(os.getpid())},
         },
     }
 

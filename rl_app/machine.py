@@ -1,4 +1,4 @@
-"""What this machine gives a job: CPUs and GPUs, as its container is limited to them."""
+"""What this machine gives a job: CPUs and GPUs, as its container is limited to them; and its processes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import os
 import shutil
 import subprocess
 from dataclasses import dataclass
+from importlib import metadata
+from itertools import takewhile
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List, Optional
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 NVIDIA_SMI_DEADLINE_S = 20.0
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+"""What CUDA reads: the GPUs that a process may see, by number or UUID; unset, all of them."""
+NO_DEVICE = ("", "-1", "NoDevFiles")
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,57 @@ class Machine:
 
 
 def detect(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Machine:
-    """The CPUs of this process's affinity, at most its cgroup's quota rounded down; nvidia-smi's GPUs."""
+    """The CPUs of this process's affinity, at most its cgroup's quota rounded down; the GPUs that a job can use.
+
+    Those are nvidia-smi's, as far as CUDA_VISIBLE_DEVICES lets this process see them, and none without CUDA.
+    """
     cpus = [_affinity(), *(int(quota) for quota in _quotas(cgroups, membership))]
-    return Machine(max(1, min(cpus)), _gpus())
+    return Machine(max(1, min(cpus)), len(devices(_gpus())) if has_cuda() else 0)
+
+
+def has_cuda() -> bool:
+    """Whether the TensorFlow that is installed is the one for GPUs: tensorflow-cpu has another name."""
+    try:
+        metadata.version("tensorflow")
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def devices(gpus: int) -> List[str]:
+    """Those of so many GPUs that this process may see, as CUDA_VISIBLE_DEVICES names them."""
+    visible = os.environ.get(VISIBLE_DEVICES)
+    names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
+    return list(takewhile(lambda name: name.strip() not in NO_DEVICE, names))[:gpus]
+
+
+def physical_memory() -> int:
+    """The bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory(cgroups: Path = CGROUPS) -> int:
+    """The bytes of memory that this process may have: the machine's, or what its container is limited to."""
+    limits = (_read(cgroups / name).strip() for name in ("memory.max", "memory/memory.limit_in_bytes"))
+    return min([physical_memory(), *(int(limit) for limit in limits if limit.isdigit())])
+
+
+def nvidia_smi(*words: str) -> List[str]:
+    """The lines that nvidia-smi prints; none where there is no nvidia-smi, or no driver for it to ask."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    try:
+        asked = subprocess.run(
+            [program, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=NVIDIA_SMI_DEADLINE_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return asked.stdout.decode("utf-8", "replace").splitlines() if asked.returncode == 0 else []
 
 
 def _affinity() -> int:
@@ -67,18 +120,22 @@ def _read(path: Path) -> str:
 
 
 def _gpus() -> int:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return 0
+    return sum(line.startswith("GPU ") for line in nvidia_smi("--list-gpus"))
+
+
+# ---- processes, as one of them and another program name them ----
+
+
+def process_space() -> str:
+    """What the numbers of processes hold good in: one boot of a machine, one container."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def started_at(pid: int) -> Optional[str]:
+    """When a process started (ticks since boot): its number alone may come again. None where it has ended."""
     try:
-        listed = subprocess.run(
-            [program, "--list-gpus"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=NVIDIA_SMI_DEADLINE_S,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    # Without a driver nvidia-smi is there and fails
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
-    return sum(line.startswith(b"GPU ") for line in lines)
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if state == "Z" else fields[18]

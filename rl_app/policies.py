@@ -67,6 +67,7 @@ class Policy:
         inputs: what the network takes beside observations, states and sequence lengths (``prev_action``, …).
         engine: ``onnxruntime`` or ``tensorflow``.
         dtype: of flat observations.
+        leaves: the parts of an observation, in the order in which they stand in the flat vector.
     """
 
     def __init__(self, facts: Mapping[str, Any], network: Network) -> None:
@@ -88,7 +89,7 @@ class Policy:
         self._scale = None if statistics is None else np.array(statistics["std"]) + 1e-8
         # RLlib filters in float64; what is not filtered is a float32 of the network at once
         self.dtype = np.dtype(np.float32 if statistics is None else np.float64)
-        self._leaves = list(_leaves(self.observation_space, self.dtype))
+        self.leaves = list(_leaves(self.observation_space, self.dtype))
         self._parts = _parts(self.action_space)
 
     @classmethod
@@ -124,9 +125,9 @@ class Policy:
         Raises:
             ValueError, IndexError, KeyError, TypeError: an observation is not of the space.
         """
-        if not self._leaves[0].path:
-            return self._leaves[0].write(observations)
-        return np.concatenate([leaf.write([leaf.pick(each) for each in observations]) for leaf in self._leaves], axis=1)
+        if not self.leaves[0].path:
+            return self.leaves[0].write(observations)
+        return np.concatenate([leaf.write([leaf.pick(each) for each in observations]) for leaf in self.leaves], axis=1)
 
     def act(
         self,
@@ -328,6 +329,7 @@ class Leaf(NamedTuple):
     """One part of an observation that is no Tuple or Dict: where it lies, and how it goes into the flat vector."""
 
     path: Tuple[Any, ...]
+    space: Space
     width: int
     write: Callable[[Sequence[Any]], Array]
 
@@ -346,14 +348,14 @@ def _leaves(space: Space, dtype: Any, path: Tuple[Any, ...] = ()) -> Iterator[Le
         for i, part in enumerate(space["spaces"]):
             yield from _leaves(part, dtype, (*path, i))
     elif kind == "Discrete":
-        yield Leaf(path, space["n"], _one_hot(space["n"], dtype))
+        yield Leaf(path, space, space["n"], _one_hot(space["n"], dtype))
     elif kind == "Box" and space["shape"] == ATARI_SCREEN_SHAPE:
         raise UserError("observations of the shape (210, 160, 3) are Atari screens, which RLlib cuts: wrap the env")
     elif kind == "Box" and space["shape"] == ATARI_RAM_SHAPE:
-        yield Leaf(path, ATARI_RAM_SHAPE[0], _atari_ram(space["dtype"], dtype))
+        yield Leaf(path, space, ATARI_RAM_SHAPE[0], _atari_ram(space["dtype"], dtype))
     else:
         width = _length(space)
-        yield Leaf(path, width, _as_it_is(width, dtype))
+        yield Leaf(path, space, width, _as_it_is(width, dtype))
 
 
 def _length(space: Space) -> int:

@@ -7,7 +7,6 @@ data in the page. By its content security policy the page forbids itself any req
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
 import os
@@ -22,8 +21,9 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 
 from rl_app import algorithms, export, metrics
 from rl_app.hyperparameters import Job
-from rl_app.machine import Machine
+from rl_app.machine import Machine, memory
 from rl_app.metrics import Row
+from rl_app.pages import UNKNOWN, content_security_policy, definitions, embedded, number, text, tile
 from rl_app.videos import Video, found
 
 REPORT = "report.html"
@@ -88,7 +88,7 @@ def machine_facts(machine: Machine) -> Dict[str, Any]:
     return {
         "CPUs": machine.cpus,
         "GPUs": machine.gpus,
-        "memory": _gibibytes(),
+        "memory": f"{memory() / 1024**3:.1f} GiB",
         "system": platform.platform(),
     }
 
@@ -105,16 +105,6 @@ def differences(
         elif value != default:
             found_.append((f"{path}.{key}", value, default))
     return found_
-
-
-def _gibibytes() -> str:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(limit).read_text()))
-        except (OSError, ValueError):
-            continue
-    return f"{total / 1024**3:.1f} GiB"
 
 
 class Live:
@@ -224,9 +214,9 @@ def page(
     head: Headline, tiles: Iterable[Tuple[str, str, str]], sections: Iterable[Section], data: Mapping[str, Any]
 ) -> str:
     """A page of this look: ``tiles`` are (name, value, note), ``data`` is what ``report.js`` draws."""
-    script, style = _beside("report.js"), _beside("report.css")
+    script, style = _beside("report.js"), _beside("style.css") + _beside("report.css")
     return Template(_beside("report.html")).substitute(
-        policy=_content_security_policy(script, style),
+        policy=content_security_policy(script, style, "media-src data:"),
         title=escape(f"{head.title}: {head.verdict}"),
         experiment=escape(head.title),
         what=escape(head.what),
@@ -235,9 +225,9 @@ def page(
         written=escape(head.written),
         state=head.state,
         verdict=escape(head.verdict),
-        tiles="".join(_tile(*tile) for tile in tiles),
+        tiles="".join(tile(*each) for each in tiles),
         sections="\n".join(f"<section><h2>{escape(title)}</h2>\n{body}</section>" for title, body in sections),
-        data=json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        data=embedded(data),
         script=script,
         style=style,
     )
@@ -245,16 +235,6 @@ def page(
 
 def _beside(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _content_security_policy(script: str, style: str) -> str:
-    def hashed(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; script-src {hashed(script)}; style-src {hashed(style)}; "
-        "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
-    )
 
 
 # ---- the headline
@@ -312,10 +292,6 @@ def _tiles(known: Mapping[str, Any], rows: Sequence[Row]) -> List[Tuple[str, str
         ),
         ("training time", duration(latest.get("time_total_s")), ""),
     ]
-
-
-def _tile(name: str, value: str, note: str) -> str:
-    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(note)}</small></dd></div>"
 
 
 # ---- curves
@@ -479,7 +455,7 @@ def _stop_table(stop: Mapping[str, float], rows: Sequence[Row]) -> str:
 def _settings_table(known: Mapping[str, Any]) -> str:
     if not known["settings"]:
         return "<p class=none>None.</p>"
-    shown = [(path, _value(value), _value(default)) for path, value, default in known["settings"]]
+    shown = [(path, text(value), text(default)) for path, value, default in known["settings"]]
     return table(("setting", "value", f"default of {known['algorithm']}"), shown)
 
 
@@ -497,24 +473,7 @@ def _breakable(name: str) -> str:
     return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
-def definitions(values: Mapping[str, Any]) -> str:
-    pairs = (f"<div><dt>{escape(str(key))}</dt><dd>{escape(_value(value))}</dd></div>" for key, value in values.items())
-    return f"<dl>{''.join(pairs)}</dl>"
-
-
 # ---- how values are written
-
-UNKNOWN = "-"
-
-
-def _value(value: Any) -> str:
-    return UNKNOWN if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def number(value: Optional[float]) -> str:
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.2f}" if isinstance(value, float) and not value.is_integer() else f"{value:,.0f}"
 
 
 def _counted(value: Optional[float], unit: str) -> str:

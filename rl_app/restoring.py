@@ -45,6 +45,13 @@ def params_of(directory: Path) -> Dict[str, Any]:
     return params
 
 
+def check_files(directory: Path) -> None:
+    """Raises UserError where a file of those is missing that an agent is restored from."""
+    for name in ("checkpoint", "checkpoint.tune_metadata", "params.json"):
+        if not (directory / name).is_file():
+            raise UserError(f"{directory / name}: no such file; an agent is restored from it")
+
+
 @contextmanager
 def restored(
     directory: Path, algorithm: str, params: Mapping[str, Any], env: str, create: Creator, env_config: Mapping[str, Any]
@@ -54,7 +61,6 @@ def restored(
     The checkpoint is a pickle, and loading one runs what code is in it.
 
     Raises:
-        UserError: a file is missing.
         JobError: Ray cannot restore it.
     """
     from ray.rllib.agents.registry import get_agent_class
@@ -64,9 +70,6 @@ def restored(
     from rl_app.models import with_lstm
 
     checkpoint = directory / "checkpoint"
-    for file in (checkpoint, Path(f"{checkpoint}.tune_metadata"), directory / "params.json"):
-        if not file.is_file():
-            raise UserError(f"{file}: no such file; an agent is restored from it")
     register_env(env, create)
     config = {**playing(algorithm, params), "env": env, "env_config": dict(env_config)}
     # Where Ray trained without us, a plain network came of use_lstm

@@ -91,9 +91,22 @@ def _schedule(points: Any, _: Values) -> bool:
     )
 
 
-def _workers_cpus(values: Values) -> float:
+def _workers(values: Values) -> int:
     evaluating = values["config.evaluation_num_workers"] if values["config.evaluation_interval"] else 0
-    return float((values["config.num_workers"] + evaluating) * values["config.num_cpus_per_worker"])
+    return int(values["config.num_workers"] + evaluating)
+
+
+def _workers_cpus(values: Values) -> float:
+    return float(_workers(values) * values["config.num_cpus_per_worker"])
+
+
+def _workers_fit_gpus(part: float, values: Values) -> bool:
+    """Whether there is a GPU, or a part of one, for each worker beside the trainer's; no worker has parts of two."""
+    if part == 0:
+        return True
+    workers, trainer, gpus = _workers(values), values["config.num_gpus"], values["machine.gpus"]
+    seats = (gpus - int(trainer)) * (int(1 / part) if part < 1 else 1 / part)
+    return bool(workers <= seats and workers * part + trainer <= gpus)
 
 
 # All other algorithms drop the setting in silence.
@@ -254,6 +267,11 @@ RULES = (
     # One value against another
     *(_least_workers(run, least) for run, least in LEAST_WORKERS.items()),
     Rule(
+        "config.num_gpus_per_worker",
+        lambda gpus, _: gpus <= 1 or gpus == int(gpus),
+        "must be 0 to 1 or a whole number: Ray gives parts of one GPU alone",
+    ),
+    Rule(
         "config.num_workers",
         lambda workers, values: (
             workers == 0 or values["run"] not in PACKED_BY_WORKERS or values["config.compress_observations"]
@@ -313,8 +331,9 @@ MACHINE_RULES = (
     ),
     Rule(
         "config.num_gpus_per_worker",
-        lambda gpus, values: gpus * values["config.num_workers"] + values["config.num_gpus"] <= values["machine.gpus"],
-        "with config.num_workers = %(config.num_workers)s and config.num_gpus = %(config.num_gpus)s that "
-        "takes more than this machine's %(machine.gpus)s GPUs",
+        _workers_fit_gpus,
+        "with config.num_workers = %(config.num_workers)s, config.evaluation_num_workers = "
+        "%(config.evaluation_num_workers)s and config.num_gpus = %(config.num_gpus)s that takes more than this "
+        "machine's %(machine.gpus)s GPUs, of which a worker has a part of one or whole ones",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from typing import Any, Dict, List, Optional
 
 
@@ -43,3 +44,22 @@ def outline(described: Any) -> Any:
 
 def _bounds(array: Any) -> List[Optional[float]]:
     return [value if math.isfinite(value) else None for value in array.ravel().tolist()]
+
+
+def disordered(space: Any, observation: Any) -> Optional[str]:
+    """Why RLlib 0.8.5 would mix up the parts of a Dict observation; None where it does not.
+
+    It goes through the keys of an OrderedDict as they stand and of any other dict as they sort, and takes them for
+    those of the space, in the space's order.
+    """
+    kind = type(space).__name__
+    if kind == "Tuple":
+        found = (disordered(part, value) for part, value in zip(space.spaces, observation))
+    elif kind == "Dict":
+        given = list(observation) if isinstance(observation, OrderedDict) else sorted(observation)
+        if given != list(space.spaces):
+            return f"RLlib reads its keys as {', '.join(given)}, and the space has {', '.join(space.spaces)}"
+        found = (disordered(part, observation[key]) for key, part in space.spaces.items())
+    else:
+        return None
+    return next((reason for reason in found if reason), None)

@@ -459,11 +459,10 @@ def _open_directory(root: Path, make: bool) -> DirectoryStore:
 def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str], make: bool) -> S3Store:
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
-    url, endpoint = f"s3://{bucket}", _endpoint(environ)
-    # of an endpoint's URL only what holds no password is shown
-    where = f"{urlsplit(endpoint).scheme}://{urlsplit(endpoint).netloc.rpartition('@')[2]}" if endpoint else "AWS"
+    url, address = f"s3://{bucket}", endpoint(environ)
+    where = shown(address) if address else "AWS"
     try:
-        client = _client(environ, endpoint)
+        client = _client(environ, address)
         _have_bucket(client, bucket, make)
     except (NoCredentialsError, PartialCredentialsError):
         raise UserError(f"store {url}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from None
@@ -478,7 +477,13 @@ def _open_bucket(bucket: str, prefix: str, environ: Mapping[str, str], make: boo
     return S3Store(client, bucket, prefix)
 
 
-def _endpoint(environ: Mapping[str, str]) -> Optional[str]:
+def shown(address: str) -> str:
+    """What of an endpoint's URL holds no password."""
+    return f"{urlsplit(address).scheme}://{urlsplit(address).netloc.rpartition('@')[2]}"
+
+
+def endpoint(environ: Mapping[str, str]) -> Optional[str]:
+    """The URL of the stand-in for S3 that the environment names; None is AWS."""
     names = ("AWS_ENDPOINT_URL_S3", "S3_ENDPOINT_URL", "AWS_ENDPOINT_URL")
     return next((environ[name] for name in names if environ.get(name)), None)
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Mapping, Optional, TextIO
 
-from rl_app import checkpoints, disk, hyperparameters, report, sagemaker, source
+from rl_app import algorithms, checkpoints, disk, hyperparameters, report, sagemaker, source
 from rl_app.console import Display, capture
 from rl_app.envs import ENVS
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.hyperparameters import Job
-from rl_app.machine import Machine, detect
+from rl_app.machine import Machine, detect, has_cuda
 from rl_app.metrics import History, Row, row
 from rl_app.recorder import Recorder
 from rl_app.sagemaker import Contract, Paths
@@ -240,7 +240,9 @@ def run_trial(trial: Trial, name: str, paths: Paths, terminal: TextIO) -> None:
     """Trains until it is solved, capped or stopped; leaves checkpoints, the model and the output."""
     machine, job = detect(), trial.job
     with StopRequest() as stop, Display(terminal, job.trial["stop"]) as display:
-        display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({machine.cpus} CPUs)")
+        display.phase(f"{job.trial['run']} on {job.trial['env']}: starting Ray ({resources(machine)})")
+        for line in about_gpus(machine, job.trial):
+            display.phase(line)
         facts = report.facts(job, machine, name)
         with Recorder(paths.intermediate, facts, trial.creator, display.say, stop) as recorder, ray_trainer(
             trial, machine, paths
@@ -248,7 +250,27 @@ def run_trial(trial: Trial, name: str, paths: Paths, terminal: TextIO) -> None:
             history = History([paths.intermediate, paths.checkpoints])
             resume(trainer, paths, history, display)
             train(trainer, job.trial, paths, history, stop, display, recorder)
-            export_best(trainer, paths, history, job, display, recorder)
+            export_best(trainer, paths, history, job, name, display, recorder)
+
+
+def resources(machine: Machine) -> str:
+    """What Ray gets, in words."""
+    cpus, gpus = f"{machine.cpus} CPUs", f"{machine.gpus} GPU{'s' * (machine.gpus > 1)}"
+    return f"{cpus}, {gpus}" if machine.gpus else cpus
+
+
+def about_gpus(machine: Machine, trial: Mapping[str, Any]) -> Iterator[str]:
+    """What a person who wants a GPU has to know of a job that trains on the CPU."""
+    if has_cuda() and not machine.gpus:
+        yield "no GPU here, so the CPU trains: `docker run --gpus all` gives one, `doctor` says what is missing"
+    elif machine.gpus and not any(gpus_of(trial).values()):
+        yield "the CPU trains: this experiment asks for no GPU, and config.num_gpus=1 would"
+
+
+def gpus_of(trial: Mapping[str, Any]) -> Mapping[str, float]:
+    """The GPUs that the trainer and each of its workers ask for, by RLlib's names."""
+    config = algorithms.merged(algorithms.default_config(trial["run"]), trial["config"])
+    return {name: config[name] for name in ("num_gpus", "num_gpus_per_worker")}
 
 
 @contextmanager
@@ -256,12 +278,31 @@ def ray_trainer(trial: Trial, machine: Machine, paths: Paths) -> Iterator[Any]:
     """An RLlib trainer for the trial, in a Ray of its own."""
     from rl_app import cluster
 
-    with cluster.running(machine):
+    asked = gpus_of(trial.job.trial)
+    with cluster.running(machine, **asked):
+        check_gpus(asked["num_gpus"])
         trainer = build_trainer(trial, paths.intermediate)
         try:
             yield trainer
         finally:
             trainer.stop()
+
+
+def check_gpus(num_gpus: float) -> None:
+    """Raises UserError where TensorFlow sees fewer GPUs than the trainer asks for: it would train on the CPU, silently.
+
+    It imports rllib before TensorFlow, which rllib has to configure.
+    """
+    if num_gpus == 0:
+        return
+    from ray.rllib.utils import try_import_tf
+
+    seen = len(try_import_tf().config.list_physical_devices("GPU"))
+    if seen < num_gpus:
+        raise UserError(
+            f"{hyperparameters.PREFIX}config.num_gpus = {num_gpus:g}: nvidia-smi lists a GPU that TensorFlow cannot "
+            f"use, it sees {seen}: `doctor` says why; with 0 the CPU trains"
+        )
 
 
 def build_trainer(trial: Trial, directory: Path) -> Any:
@@ -328,7 +369,9 @@ def reached(latest: Optional[Row], stop_at: Mapping[str, float]) -> bool:
     )
 
 
-def export_best(trainer: Any, paths: Paths, history: History, job: Job, display: Display, recorder: Recorder) -> None:
+def export_best(
+    trainer: Any, paths: Paths, history: History, job: Job, name: str, display: Display, recorder: Recorder
+) -> None:
     """Exports the best checkpoint, not the latest, as the model."""
     from rl_app.export import export
 
@@ -338,7 +381,7 @@ def export_best(trainer: Any, paths: Paths, history: History, job: Job, display:
         trainer.restore(str(best.path))
     recorder.offer(trainer, history.reward_of(best.iteration))
     facts = next((known for known in history.rows if known["training_iteration"] == best.iteration), {})
-    export(trainer, paths.model, best, {"experiment": job.settings.experiment, **facts})
+    export(trainer, paths.model, best, {"job": name, "experiment": job.settings.experiment, **facts})
     display.phase(verdict(history, job.trial["stop"]))
 
 

@@ -31,6 +31,7 @@ REFUSED: Dict[str, str] = {
     **dict.fromkeys(("BucketAlreadyExists",), "another account has a bucket of this name: give another"),
     **dict.fromkeys(("ValidationException", "ValidationError"), "AWS does not take the request"),
     **dict.fromkeys(("NoSuchEntity", "ResourceNotFound", "404"), "there is no such thing"),
+    **dict.fromkeys(("ImageNotFoundException", "RepositoryNotFoundException"), "ECR does not have it"),
 }
 LATER = "AWS has too many requests or has trouble of its own: try again in a minute"
 NOT_LATER = ("4", "3")

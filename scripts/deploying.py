@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from rl_app import sagemaker
 from rl_app.errors import JobError, UserError
-from scripts import aws, deleting, launching, pushing, watching
+from scripts import aws, cloud, deleting, launching, pushing, watching
 from scripts.building import NAME
 from scripts.environments import SetUpError
 
@@ -138,7 +138,7 @@ def place(options: argparse.Namespace, session: Any) -> Order:
 
 def trained(name: str, service: Any) -> Mapping[str, Any]:
     """The description of a job that has left a model; raises UserError."""
-    job = watching.describe(name, service)
+    job = cloud.describe(name, service)
     if job["TrainingJobStatus"] not in watching.ENDED:
         raise UserError(f"{name}: it is {watching.state_of(job)}; scripts/watch {name} waits for its model")
     if not job.get("ModelArtifacts", {}).get("S3ModelArtifacts"):

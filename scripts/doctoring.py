@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from pathlib import Path
 from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
 
 from rl_app.errors import JobError, UserError
 from scripts import aws, building, engine, launching, pushing, roles
 from scripts.environments import ROOT, SetUpError
+
+BUILD_GB = 10
+"""What the CPU image takes while it is built; the GPU image twice that."""
 
 EXAMPLES = """
 examples:
@@ -61,6 +65,8 @@ def check_machine() -> Iterator[Finding]:
     """Docker, git and what a GPU takes."""
     reason = engine.why_not() or engine.refusal(["docker", "buildx", "version"])
     yield Finding("docker", "an engine, compose and buildx answer", f"install Docker: {reason}" if reason else None)
+    if not reason:
+        yield from check_disk(Path(engine.answer(["docker", "info", "--format", "{{.DockerRootDir}}"])))
     yield finding("git", lambda: building.revision_of(ROOT).short)
     if shutil.which("nvidia-smi"):
         toolkit = shutil.which("nvidia-container-toolkit") or shutil.which("nvidia-container-cli")
@@ -68,8 +74,17 @@ def check_machine() -> Iterator[Finding]:
         yield Finding("gpu", "nvidia-container-toolkit is there", wanted)
 
 
+def check_disk(images: Path) -> Iterator[Finding]:
+    """Where Docker keeps its images; not to be seen where the engine is in a virtual machine."""
+    if not images.is_dir():
+        return
+    free = shutil.disk_usage(images).free / 1e9
+    wanted = f"{free:.1f} GB are free in {images}, and an image takes {BUILD_GB}: `docker system prune` makes room"
+    yield Finding("disk", f"{free:.1f} GB are free in {images}", wanted if free < BUILD_GB else None)
+
+
 def check_aws(open_session: Callable[[], Any]) -> Iterator[Finding]:
-    """Region, credentials, image, role and bucket; what hangs on a thing that is missing is left out."""
+    """Region, credentials, SageMaker, image, role, bucket; what hangs on a thing that is missing is left out."""
     session = open_session()
     region = finding("region", lambda: aws.region_of(session))
     yield region
@@ -78,13 +93,29 @@ def check_aws(open_session: Callable[[], Any]) -> Iterator[Finding]:
     account = finding("credentials", lambda: aws.account_of(session))
     yield account
     pushed = pushing.remembered(pushing.REMEMBERED)
-    yield finding("image", lambda: launching.last_pushed("cpu", region.found, pushed))
+    image = finding("image", lambda: launching.last_pushed("cpu", region.found, pushed))
     if account.missing:
+        yield image
         return
+    yield image if image.missing else finding("image", lambda: image_found(image.found, session))
+    yield finding("sagemaker", lambda: jobs_found(aws.client(session, "sagemaker")))
     words = launching.parse(["train"])
     yield finding("role", lambda: launching.role_arn(words, session))
     bucket = roles.default_bucket(region.found, account.found)
     yield finding("bucket", lambda: bucket_found(aws.client(session, "s3"), bucket, region.found))
+
+
+def image_found(image: str, session: Any) -> str:
+    """The image, where ECR has it still. Raises UserError, JobError."""
+    launching.check_image(image, session)
+    return image
+
+
+def jobs_found(service: Any) -> str:
+    """What is to be said of SageMaker, which answers. Raises UserError, JobError."""
+    with aws.told("SageMaker's jobs"):
+        service.list_training_jobs(MaxResults=1)
+    return "it answers"
 
 
 def bucket_found(s3: Any, bucket: str, region: str) -> str:

@@ -16,6 +16,9 @@ from scripts.environments import ROOT
 
 DEADLINE = 10.0  # seconds in which an engine that works has answered
 PORT_SETTINGS = {"minio": "S3_PORT"}
+PULL_DEADLINE = 300.0  # the same, where it may have to pull an image first
+# The base of our images, which a build pulls anyway.
+PROBE = "python:3.8-slim-bookworm"
 
 
 def why_not() -> Optional[str]:
@@ -23,26 +26,44 @@ def why_not() -> Optional[str]:
     return refusal(["docker", "info", "--format", "{{.ServerVersion}}"]) or refusal(["docker", "compose", "version"])
 
 
-def refusal(command: Sequence[str]) -> Optional[str]:
+def why_no_gpu() -> Optional[str]:
+    """Why a container gets no GPU here, in a few words; None where one was given to it."""
+    given = ["docker", "run", "--rm", "--gpus", "all", "--platform", "linux/amd64", PROBE, "echo", "given"]
+    said = refusal(given, PULL_DEADLINE)
+    return said and gpu_trouble(said)
+
+
+def gpu_trouble(said: str) -> str:
+    """What Docker says where it cannot give a container a GPU, by its cause."""
+    if "could not select device driver" in said:
+        return "this engine has no NVIDIA container toolkit: install nvidia-container-toolkit where it runs"
+    if "nvidia-container-cli" in said:
+        return f"the NVIDIA container toolkit finds no driver or no GPU: {said.rpartition('nvidia-container-cli: ')[2]}"
+    return said
+
+
+def refusal(command: Sequence[str], deadline: Optional[float] = None) -> Optional[str]:
     """What is wrong with a command that has to work; None if nothing is."""
-    name = " ".join(command[:2])
+    name, deadline = " ".join(command[:2]), deadline or DEADLINE
     try:
         asked = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=DEADLINE,
+            timeout=deadline,
             check=False,
         )
     except OSError:
         return f"there is no `{command[0]}` command"
     except subprocess.TimeoutExpired:
-        return f"`{name}` did not answer in {DEADLINE:g} s"
+        return f"`{name}` did not answer in {deadline:g} s"
     if asked.returncode == 0 and asked.stdout.strip():
         return None
     said = asked.stderr.decode("utf-8", "replace").strip().splitlines()
-    return f"`{name}` says: {said[0]}" if said else f"`{name}` failed"
+    # before an error of the engine the client may have said that it pulls an image
+    reason = next((line for line in said if "Error response from daemon" in line), said[0] if said else None)
+    return f"`{name}` says: {reason}" if reason else f"`{name}` failed"
 
 
 def mounted(path: str) -> str:
@@ -50,8 +71,12 @@ def mounted(path: str) -> str:
     return f"/mnt/{Path(path).resolve().name}"
 
 
-def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), root: Path = ROOT) -> int:
+def run_service(
+    service: str, words: Sequence[str], mounts: Sequence[str] = (), ports: Sequence[str] = (), root: Path = ROOT
+) -> int:
     """Runs a compose service once, built from the source as it is, and returns its exit status.
+
+    ``ports`` are published, as `docker run --publish` takes them.
 
     SIGINT, SIGTERM and SIGHUP go on to the container. `docker compose run` passes on only what is typed on
     its terminal: at a signal it ends, and leaves the container running.
@@ -65,6 +90,8 @@ def run_service(service: str, words: Sequence[str], mounts: Sequence[str] = (), 
     command = ["docker", "compose", "run", "--rm", "--build", "--name", container]
     for path in mounts:
         command += ["--volume", f"{Path(path).resolve()}:{mounted(path)}:ro"]
+    for port in ports:
+        command += ["--publish", port]
     command += [service, *words] if terminal else ["-T", service, *words]
     # Without a terminal, compose gets a session of its own, so that Ctrl-C reaches this process alone.
     process = subprocess.Popen(
@@ -138,3 +165,12 @@ def quietly(command: List[str]) -> bool:
         ).returncode
         == 0
     )
+
+
+def answer(command: Sequence[str]) -> str:
+    """What a command prints; "" where it fails or is not there."""
+    try:
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError:
+        return ""
+    return asked.stdout.decode("utf-8", "replace").strip() if asked.returncode == 0 else ""

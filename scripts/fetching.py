@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NoReturn, Optional, Sequ
 
 from rl_app.errors import JobError, UserError
 from rl_app.store import DirectoryStore, Entry
-from scripts import archives, environments, stores
+from scripts import archives, aws, cloud, environments, stores
 from scripts.environments import ROOT
 from scripts.stores import FETCHED, Job
 
@@ -25,6 +25,7 @@ examples:
   scripts/fetch first                           into runs/first, from whichever store has it
   scripts/fetch first --store compose           from the MinIO that docker-compose.yml starts
   scripts/fetch first --store s3://bucket/prefix --into elsewhere
+  scripts/fetch cartpole-2026-01-31-12-00-00 --cloud     a job of SageMaker's, from wherever it says its files are
 
 What is there afterwards, as in the container's /opt/ml:
   runs/JOB/model/                 the exported policy, unpacked
@@ -41,13 +42,13 @@ INTERMEDIATE = "output/intermediate"
 UNPACKED = {MODEL: Path("model"), OUTPUT: Path("output", "data")}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session) -> int:
     """Fetches one job; returns the exit status."""
     options = parse(arguments)
     signal.signal(signal.SIGTERM, stop)
     try:
         into = Path(options.into).absolute()
-        job = stores.find(options.job, options.store)
+        job = cloud.find(options.job, open_session()) if options.cloud else stores.find(options.job, options.store)
         with alone(into):
             for path in fetch(job, into):
                 print(path)
@@ -72,7 +73,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("job", metavar="JOB", help="the job's name; `scripts/jobs` lists them")
     parser.add_argument("--into", metavar="DIR", default=str(ROOT / "runs"), help="default: runs")
-    parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], a directory, or compose")
+    stores.add_place(parser)
     return parser.parse_args(list(arguments))
 
 
@@ -106,7 +107,7 @@ def fetch(job: Job, into: Path) -> List[str]:
         if own:
             pairs = [(made / part, home / part) for part in UNPACKED.values() if (made / part).exists()]
         else:
-            (made / FETCHED).write_text(json.dumps(note(job), indent=2) + "\n", encoding="utf-8")
+            (made / FETCHED).write_bytes(as_json(note(job)))
             pairs = [(made, home)]
         give_to_owner(made, into)
         swap(pairs, Path(folder) / "old")
@@ -175,6 +176,11 @@ def note(job: Job) -> Dict[str, Any]:
     record = {key: value for key, value in job.record.items() if key != "Local"}
     at = datetime.now(timezone.utc).isoformat()
     return {"TrainingJobName": job.name, **record, "Fetched": {"From": f"{job.store.url}/{job.name}", "At": at}}
+
+
+def as_json(content: Dict[str, Any]) -> bytes:
+    """As the files of a job have it."""
+    return (json.dumps(content, indent=2) + "\n").encode()
 
 
 def swap(pairs: Sequence[Tuple[Path, Path]], old: Path) -> None:

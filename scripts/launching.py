@@ -24,6 +24,11 @@ VOLUME_GB = 30
 MAX_RUN_S = hyperparameters.Settings.max_run
 # SageMaker writes it on notebook instances and in Studio, whose credentials are an execution role's.
 NOTEBOOK = Path("/opt/ml/metadata/resource-metadata.json")
+ECR_IMAGE = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
+    r"(?P<repository>[^:@]+)(:(?P<tag>[^@]+))?(@(?P<digest>sha256:.+))?"
+)
+NOT_IN_ECR = ("ImageNotFoundException", "RepositoryNotFoundException")
 STORE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[^/].*?)?/*")
 
 EXAMPLES = """
@@ -34,11 +39,11 @@ examples:
   scripts/launch train --spot --tag team=rl             at the price of spot instances; goes on where it was interrupted
   scripts/launch train corridor --source examples/corridor
   scripts/launch train --program examples/program/random_search.py tries=50
-  scripts/launch evaluate --model cartpole-2026-01-31-12-00-00     a job's model, or s3://…/model.tar.gz
+  scripts/launch evaluate cartpole-2026-01-31-12-00-00 evaluate_episodes=100     a job's model, or s3://…/model.tar.gz
 
-Experiments and KEY=VALUE are those of scripts/train. Instances ml.p* and ml.g* run the GPU image, others the CPU
-image, as scripts/push pushed it last. The role is --role, or that of the notebook that this runs in, or the one that
-`scripts/role --create` made. Files go to s3://sagemaker-REGION-ACCOUNT, or to --store.
+Experiments and KEY=VALUE are those of scripts/train, and of scripts/evaluate. Instances ml.p* and ml.g* run the GPU
+image, others the CPU image, as scripts/push pushed it last. The role is --role, or that of the notebook that this runs
+in, or the one that `scripts/role --create` made. Files go to s3://sagemaker-REGION-ACCOUNT, or to --store.
 The job's name goes to standard output. Exit status: 0 launched (with --wait: completed), 1 failed, 2 refused.
 """
 
@@ -97,9 +102,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=["train", "evaluate"], help="what the job does")
-    parser.add_argument("words", nargs="*", metavar="EXPERIMENT | KEY=VALUE", help="as for scripts/train")
+    parser.add_argument("words", nargs="*", metavar="EXPERIMENT | MODEL | KEY=VALUE", help="as for scripts/train")
     parser.add_argument("--job", metavar="NAME", help="default: the experiment and the time (UTC)")
-    parser.add_argument("--model", metavar="JOB | URL", help="what is evaluated")
+    parser.add_argument("--model", metavar="JOB | URL", help="what is evaluated, as MODEL is")
     parser.add_argument("--instance-type", metavar="TYPE", default=INSTANCE_TYPE, help=f"default: {INSTANCE_TYPE}")
     parser.add_argument("--image", metavar="URI", help="default: what scripts/push pushed last")
     parser.add_argument("--role", metavar="ARN | NAME", help="what the job runs as")
@@ -140,18 +145,38 @@ def check(options: argparse.Namespace) -> Dict[str, str]:
         raise UserError(f"--max-wait {options.max_wait}: goes with --spot")
     if options.volume < 1:
         raise UserError(f"--volume {options.volume}: at least 1 GB")
-    if (options.command == "evaluate") != bool(options.model):
-        raise UserError("evaluate takes --model JOB or s3://…/model.tar.gz, and train takes none")
-    raw = program_hyperparameters(options) if options.program else checked_hyperparameters(options)
+    raw = hyperparameters_of(options)
     longest = max_run(raw)
     if options.max_wait is not None and options.max_wait < longest:
         raise UserError(f"--max-wait {options.max_wait}: less than max_run, {longest} s; it counts the running too")
     return raw
 
 
-def checked_hyperparameters(options: argparse.Namespace) -> Dict[str, str]:
-    """Those of the job built into the image, by full name."""
-    words = [f"command={options.command}", *options.words]
+def hyperparameters_of(options: argparse.Namespace) -> Dict[str, str]:
+    """Those of the job, by full name; raises UserError."""
+    if options.program:
+        return program_hyperparameters(options)
+    return training(options) if options.command == "train" else evaluation(options)
+
+
+def evaluation(options: argparse.Namespace) -> Dict[str, str]:
+    """An evaluation's, which has a model in place of an experiment: that becomes ``options.model``."""
+    models = [word for word in [*options.words, options.model] if word and "=" not in word]
+    if len(models) != 1:
+        raise UserError(f"{' and '.join(models) or 'evaluate'}: takes one model, a job or s3://…/model.tar.gz")
+    options.model = models[0]
+    settings = [word for word in options.words if "=" in word]
+    settings += [f"max_run={options.max_run}"] if options.max_run is not None else []
+    asked = hyperparameters.assignments(settings, str)
+    hyperparameters.parse_evaluation(asked)
+    return {"command": "evaluate", **asked}
+
+
+def training(options: argparse.Namespace) -> Dict[str, str]:
+    """A training job's."""
+    if options.model:
+        raise UserError(f"--model {options.model}: goes with evaluate")
+    words = ["command=train", *options.words]
     words += [f"max_run={options.max_run}"] if options.max_run is not None else []
     bare = [word for word in options.words if "=" not in word]
     if len(bare) > 1:
@@ -166,8 +191,8 @@ def checked_hyperparameters(options: argparse.Namespace) -> Dict[str, str]:
 
 def program_hyperparameters(options: argparse.Namespace) -> Dict[str, str]:
     """A program's, which are its own business."""
-    if options.command != "train":
-        raise UserError("--program: goes with train")
+    if options.command != "train" or options.model:
+        raise UserError("--program: goes with train, which takes no model")
     loose = [word for word in options.words if "=" not in word]
     if loose:
         raise UserError(f"{loose[0]}: expected KEY=VALUE, as --program takes no experiment")
@@ -243,7 +268,7 @@ def place(options: argparse.Namespace, raw: Mapping[str, str], session: Any) -> 
     if not matched:
         raise UserError(f"--store {store}: must be s3://BUCKET[/PREFIX]")
     store = store.rstrip("/")
-    name = options.job or default_name(raw, options.command)
+    name = options.job or default_name(subject(options, raw))
     longest = max_run(raw)
     environment, tags = pairs(options.env, "--env"), pairs(options.tag, "--tag")
     order = Order(
@@ -309,12 +334,20 @@ def notebook_role(session: Any, notebook: Path = NOTEBOOK) -> Optional[str]:
     return found.group(1) if found else None
 
 
-def default_name(raw: Mapping[str, str], command: str) -> str:
+def subject(options: argparse.Namespace, raw: Mapping[str, str]) -> str:
+    """What the job is about, to be named after."""
+    if options.program:
+        return Path(options.program).stem
+    if options.command == "train":
+        return raw["experiment"]
+    trained = re.fullmatch("s3://.*/([^/]+)/output/model.tar.gz", options.model)
+    return f"{trained[1] if trained else Path(options.model).name.partition('.')[0]}"[:30] + "-evaluation"
+
+
+def default_name(what: str) -> str:
     """A name that no other job has, unless two begin in one second."""
-    what = Path(raw.get("sagemaker_program", raw.get("experiment", "job"))).stem
-    prefix = re.sub("[^a-zA-Z0-9]+", "-", what)[:32].strip("-") or "job"
-    evaluation = "-evaluation" if command == "evaluate" else ""
-    return f"{prefix}{evaluation}-{datetime.now(timezone.utc):%Y-%m-%d-%H-%M-%S}"
+    prefix = re.sub("[^a-zA-Z0-9]+", "-", what)[:43].strip("-") or "job"
+    return f"{prefix}-{datetime.now(timezone.utc):%Y-%m-%d-%H-%M-%S}"
 
 
 def sagemakers(name: str, store: str, region: str, with_code: bool) -> Dict[str, str]:
@@ -386,6 +419,7 @@ def send(order: Order, code: Sequence[Path], session: Any) -> None:
     """
     service, s3, made = aws.client(session, "sagemaker"), aws.client(session, "s3"), []
     refuse_used_name(service, order.name)
+    check_image(order.image, session)
     bucket, prefix = split(order.store)
     made += have_bucket(s3, bucket, aws.region_of(session))
     if code:
@@ -406,6 +440,25 @@ def refuse_used_name(service: Any, name: str) -> None:
                 return
             raise
     raise UserError(f"--job {name}: there is a job of this name already, which is {status}")
+
+
+def check_image(image: str, session: Any) -> None:
+    """Raises UserError where the region's ECR does not have the image: a job would fail minutes later.
+
+    Who may not ask is not stopped: the job's role is another.
+    """
+    found = ECR_IMAGE.fullmatch(image)
+    if not found or found["region"] != session.region_name:
+        return
+    identity = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
+    ecr = aws.client(session, "ecr")
+    try:
+        with aws.told(f"image {image}"):
+            ecr.describe_images(registryId=found["account"], repositoryName=found["repository"], imageIds=[identity])
+    except UserError as error:
+        if aws.code_of(error.__cause__) not in NOT_IN_ECR:
+            return
+        raise UserError(f"{error}: scripts/push puts it there, --image names another") from None
 
 
 def split(store: str) -> Tuple[str, str]:

@@ -8,10 +8,10 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from rl_app.errors import JobError, UserError
-from scripts import environments, stores
+from scripts import aws, cloud, environments, stores
 from scripts.stores import Job
 
 EXAMPLES = """
@@ -19,6 +19,7 @@ examples:
   scripts/jobs                          those in runs/ and in the MinIO that docker-compose.yml starts
   scripts/jobs --store s3://bucket/prefix
   scripts/jobs --store compose --json   for programs: a list of objects
+  scripts/jobs --cloud --last 5         the last that scripts/launch launched on SageMaker
 
 A job that should be running and has given no sign of life for a minute has died: its state says for how long.
 Exit status: 0 done, 1 failed, 2 refused.
@@ -31,15 +32,14 @@ COLOURS = {"Completed": "green", "InProgress": "cyan", "Failed": "red", "Stopped
 REWARD = "episode_reward_mean"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session) -> int:
     """Prints the jobs; returns the exit status."""
     options = parse(arguments)
     try:
-        places = stores.open_places(options.store)
-        for reason in places.left_out:
-            print(reason, file=sys.stderr)
-        jobs = [job for place in places.open for job in stores.jobs(place)]
-        jobs.sort(key=stores.began, reverse=True)
+        if options.cloud:
+            where, jobs = "SageMaker", cloud.newest(open_session(), options.last)
+        else:
+            where, jobs = of_stores(options.store)
         with ThreadPoolExecutor(8) as pool:
             rows = list(pool.map(describe, jobs))
     except (UserError, JobError, environments.SetUpError) as error:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     elif rows:
         draw([cells(row) for row in rows])
     else:
-        print(f"no jobs in {' or '.join(place.name for place in places.open)}", file=sys.stderr)
+        print(f"no jobs in {where}", file=sys.stderr)
     return 0
 
 
@@ -64,9 +64,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], a directory, or compose")
+    stores.add_place(parser)
+    parser.add_argument("--last", metavar="N", type=int, default=20, help="with --cloud: how many; default: 20")
     parser.add_argument("--json", action="store_true", help="a list of objects in place of the table")
-    return parser.parse_args(list(arguments))
+    options = parser.parse_args(list(arguments))
+    if options.last < 1:
+        parser.error(f"--last {options.last}: at least 1")
+    return options
+
+
+def of_stores(url: Optional[str]) -> Tuple[str, List[Job]]:
+    """The stores that were asked, and their jobs, the newest first. Raises UserError, JobError."""
+    places = stores.open_places(url)
+    for reason in places.left_out:
+        print(reason, file=sys.stderr)
+    jobs = [job for place in places.open for job in stores.jobs(place)]
+    return " or ".join(place.name for place in places.open), sorted(jobs, key=stores.began, reverse=True)
 
 
 def describe(job: Job) -> Dict[str, Any]:
@@ -98,7 +111,8 @@ def reward(job: Job) -> Optional[float]:
         lines = job.store.read(f"{job.name}/output/intermediate/metrics.jsonl").decode().splitlines(keepends=True)
         rows = [json.loads(line) for line in lines[-50:] if line.endswith("\n")]
         return next((float(row[REWARD]) for row in reversed(rows) if row.get(REWARD) is not None), None)
-    except (FileNotFoundError, ValueError, AttributeError):  # not yet there, or a user's program writes another thing
+    except (FileNotFoundError, JobError, ValueError, AttributeError):
+        # not there yet, its bucket cannot be read, or a user's program writes another thing
         return None
 
 

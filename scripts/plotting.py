@@ -10,11 +10,11 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
 from rl_app import hyperparameters, metrics
 from rl_app.errors import JobError, UserError
-from scripts import archives, environments, stores
+from scripts import archives, aws, cloud, environments, stores
 from scripts.environments import ROOT
 from scripts.fetching import OUTPUT
 from scripts.stores import Job
@@ -23,6 +23,7 @@ EXAMPLES = """
 examples:
   scripts/plot first                          in the terminal, and as runs/first.png
   scripts/plot first second -o both.png       one over the other
+  scripts/plot cartpole-2026-01-31-12-00-00 --cloud     a job of SageMaker's, from its metrics in CloudWatch
   scripts/plot first --by time                over the seconds of training; also: steps, iteration
 
 The line is the mean reward of the last episodes, the band goes from the lowest to the highest of them.
@@ -52,12 +53,17 @@ class Curve:
     goal: Optional[float]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session) -> int:
     """Draws the jobs; returns the exit status."""
     options = parse(arguments)
     try:
         environments.become_host()
-        curves = [read(stores.find(name, options.store), options.by) for name in dict.fromkeys(options.jobs)]
+        names = list(dict.fromkeys(options.jobs))
+        if options.cloud:
+            session = open_session()
+            curves = [of_cloud(cloud.find(name, session), options.by, session) for name in names]
+        else:
+            curves = [read(stores.find(name, options.store), options.by) for name in names]
         file = Path(options.output or ROOT / "runs" / f"{'+'.join(curve.name for curve in curves)[:100]}.png")
         check_output(file)
         draw_png(curves, AXES[options.by][1], file)
@@ -85,7 +91,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("jobs", nargs="+", metavar="JOB", help="the jobs' names; `scripts/jobs` lists them")
     parser.add_argument("-o", dest="output", metavar="FILE.png", help="default: runs/JOB.png")
     parser.add_argument("--by", choices=list(AXES), default="steps", help="what the curve is drawn over")
-    parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], a directory, or compose")
+    stores.add_place(parser)
     return parser.parse_intermixed_args(list(arguments))
 
 
@@ -97,8 +103,14 @@ def check_output(file: Path) -> None:
         raise UserError(f"-o {file}: {file.parent} is not a directory")
 
 
-def read(job: Job, by: str) -> Curve:
-    """The job's curve as far as it has come.
+def of_cloud(job: Job, by: str, session: Any) -> Curve:
+    """The curve of a job of SageMaker's: CloudWatch's, else that of the job's own files. Raises UserError, JobError."""
+    rows = cloud.curve(job, aws.client(session, "cloudwatch"))
+    return read(job, by, rows) if rows else read(job, by)
+
+
+def read(job: Job, by: str, rows: Optional[Sequence[metrics.Row]] = None) -> Curve:
+    """The job's curve as far as it has come, from its own files where no ``rows`` are given.
 
     Raises:
         UserError: it has no metrics, or no reward among them yet.
@@ -106,7 +118,8 @@ def read(job: Job, by: str) -> Curve:
     axis = AXES[by][0]
     try:
         # not every row has a reward: an episode may take longer than an iteration
-        rows = [row for row in rows_of(job) if row.get(axis) is not None and row.get("episode_reward_mean") is not None]
+        given = rows_of(job) if rows is None else rows
+        rows = [row for row in given if row.get(axis) is not None and row.get("episode_reward_mean") is not None]
         at, mean, least, greatest = (
             [float(row[key]) for row in rows]
             for key in (axis, "episode_reward_mean", "episode_reward_min", "episode_reward_max")
@@ -141,7 +154,7 @@ def goal(job: Job) -> Optional[float]:
         try:
             stop = json.loads(job.store.read(f"{job.name}/{where}/facts.json"))["stop"]
             return float(stop["episode_reward_mean"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, JobError, ValueError, KeyError, TypeError):
             continue
     given = {key: str(value).strip('"') for key, value in (job.record.get("HyperParameters") or {}).items()}
     try:

@@ -6,6 +6,7 @@ import argparse
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
     """Builds and pushes one image; returns the exit status."""
     options = parse(arguments)
     try:
+        check(options)
         building.check_engine()
         session = None if options.registry else open_session()
         if session:
@@ -92,6 +94,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.keep < 1:
         parser.error(f"--keep {options.keep}: at least 1")
     return options
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuses what is no registry and no repository; raises UserError."""
+    if options.registry and not re.fullmatch(r"[a-zA-Z0-9.-]+(:[0-9]+)?", options.registry):
+        raise UserError(f"--registry {options.registry}: expected HOST or HOST:PORT")
+    if not re.fullmatch("[a-z0-9]+([._/-]+[a-z0-9]+)*", options.repository):
+        raise UserError(f"--repository {options.repository}: lower-case letters, digits, and . _ - / between them")
 
 
 def push_to_ecr(

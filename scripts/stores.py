@@ -5,6 +5,7 @@ A job is looked for in `runs/`, where the process mode keeps its jobs, and in th
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import json
 import os
@@ -75,6 +76,13 @@ class Job:
             return None
         age = (datetime.now(timezone.utc) - modified).total_seconds()
         return age if age > SILENT_S else None
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The options that say where a script looks for jobs; without any, in all stores of this machine."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], a directory, or compose")
+    place.add_argument("--cloud", action="store_true", help="SageMaker's jobs")
 
 
 def open_places(url: Optional[str] = None, environ: Mapping[str, str] = os.environ, root: Path = ROOT) -> Places:
@@ -193,7 +201,7 @@ def _copy(name: str, places: Places) -> Job:
             return Job(name, place, record)
     known = sorted({known for place in places.open for known in place.store.folders()})
     near = difflib.get_close_matches(name, known, n=3)
-    wanted = f"did you mean {' or '.join(near)}?" if near else "`scripts/jobs` lists them"
+    wanted = f"did you mean {' or '.join(near)}?" if near else "`scripts/jobs` lists them, --cloud asks SageMaker"
     reasons = "".join(f" ({reason})" for reason in places.left_out)
     raise UserError(f"{name}: no such job in {' or '.join(place.name for place in places.open)}; {wanted}{reasons}")
 

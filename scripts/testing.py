@@ -22,18 +22,22 @@ RINGS = {
     "image": "the container image against SageMaker's contract; needs a Docker engine",
     "stack": "docker compose with MinIO, and the scripts; needs a Docker engine",
     "cloud": "what talks to AWS, against stand-ins for it",
+    "gpu": "the GPU image, on any machine; needs a Docker engine",
 }
-NEED_ENGINE = ("image", "stack")
+NEED_ENGINE = ("image", "stack", "gpu")
+ON_REQUEST = {"gpu": "its image of 5 GB takes minutes to build; `scripts/test gpu` runs it"}
+"""Rings that run only where they are named, and why."""
 CLOUD = "cloud"
 """The ring, and the lock of what it needs besides."""
 NOTHING_COLLECTED = 5  # pytest's exit status
 
 EXAMPLES = """
 examples:
-  scripts/test                             all rings that are there
+  scripts/test                             all rings but those that run on request
   scripts/test unit app                    these two
   scripts/test unit -- -k hyperparameters  what follows -- goes to pytest
   scripts/test image -- -x --pdb
+  scripts/test gpu                         the GPU image, built here
 """
 
 
@@ -67,9 +71,12 @@ def main(arguments: Sequence[str], root: Path = environments.ROOT) -> int:
     missing = engine.why_not() if set(rings) & set(NEED_ENGINE) else None
     tallies: List[Tally] = []
     stopped: Optional[int] = None
-    for ring in rings:
+    for ring in [*rings, *only_on_request(rings, root)]:
         pytest = [str(python), "-m", "pytest", f"tests/{ring}", *options]
         print(f"---- {ring}: {RINGS[ring]}", flush=True)
+        if ring not in rings:
+            tallies.append(leave_out(ring, pytest, ON_REQUEST[ring], root))
+            continue
         if missing and ring in NEED_ENGINE:
             tallies.append(leave_out(ring, pytest, f"no Docker engine: {missing}", root))
             continue
@@ -88,8 +95,8 @@ def parse(arguments: Sequence[str], root: Path) -> Tuple[List[str], List[str]]:
     if "--" in ours:
         split = ours.index("--")
         ours, options = ours[:split], ours[split + 1 :]
-    there = [ring for ring in RINGS if (root / "tests" / ring).is_dir()]
-    listed = "".join(f"  {ring:<8} {RINGS[ring]}\n" for ring in there)
+    known = there(root)
+    listed = "".join(f"  {ring:<8} {RINGS[ring]}{'; on request' * (ring in ON_REQUEST)}\n" for ring in known)
     parser = argparse.ArgumentParser(
         prog="scripts/test",
         usage="scripts/test [-h] [RING ...] [-- PYTEST_OPTION ...]",
@@ -97,12 +104,23 @@ def parse(arguments: Sequence[str], root: Path) -> Tuple[List[str], List[str]]:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("rings", nargs="*", metavar="RING", help="default: all of them")
-    wanted = parser.parse_args(ours).rings or there
+    parser.add_argument("rings", nargs="*", metavar="RING", help="default: all but those that run on request")
+    wanted = parser.parse_args(ours).rings or [ring for ring in known if ring not in ON_REQUEST]
     for ring in wanted:
-        if ring not in there:
-            parser.error(f"{ring}: there is no such ring; there are {', '.join(there)}")
-    return [ring for ring in there if ring in wanted], options
+        if ring not in known:
+            parser.error(f"{ring}: there is no such ring; there are {', '.join(known)}")
+    return [ring for ring in known if ring in wanted], options
+
+
+def only_on_request(rings: Sequence[str], root: Path) -> List[str]:
+    """The rings that a run of all the others leaves out; none where it leaves out more."""
+    left = [ring for ring in there(root) if ring not in rings]
+    return left if all(ring in ON_REQUEST for ring in left) else []
+
+
+def there(root: Path) -> List[str]:
+    """The rings that have a folder, in their order."""
+    return [ring for ring in RINGS if (root / "tests" / ring).is_dir()]
 
 
 def run(ring: str, pytest: Sequence[str], root: Path) -> Tuple[Tally, Optional[int]]:

@@ -19,6 +19,7 @@ examples:
   scripts/train cartpole-aws                           another one, with its own settings
   scripts/train config.lr=0.001 stop.episode_reward_mean=195 seed=3
   scripts/train --job first --engine process           without Docker; everything is left in runs/first
+  scripts/train catch --gpu                            in the GPU image, with all the GPUs that there are
   scripts/train --resume first max_run=600             go on from its newest checkpoint
   scripts/train --store s3://bucket/prefix             leave everything in another store
   scripts/train corridor --source examples/corridor    an environment and an experiment of your own
@@ -36,9 +37,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     try:
         check(options)
-        if choose(options.engine, options.store) == "docker":
+        if options.gpu:
+            check_gpu(options)
+        if choose("docker" if options.gpu else options.engine, options.store) == "docker":
             words = ["local", "train", *job_words(options, engine.mounted)]
-            return engine.run_service("train", words, mounts=own_code(options))
+            return engine.run_service("train-gpu" if options.gpu else "train", words, mounts=own_code(options))
         in_process(job_words(options, os.path.abspath))
     except (UserError, environments.SetUpError) as error:
         print(error, file=sys.stderr)
@@ -69,6 +72,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         choices=["docker", "process"],
         help="default: docker where an engine answers, else process",
     )
+    parser.add_argument("--gpu", action="store_true", help="the GPU image, with this machine's GPUs; Docker only")
     parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], or a directory (process only)")
     code = parser.add_mutually_exclusive_group()
     code.add_argument("--source", metavar="DIR", help="envs.py and experiments.py of your own, and what they import")
@@ -96,6 +100,16 @@ def check(options: argparse.Namespace) -> None:
     if known is not None and not options.resume and not os.environ.get("HYPERPARAMETERS"):
         experiment = {"experiment": experiments[0]} if experiments[0] else {}
         hyperparameters.parse({**experiment, **asked}, machine=None, experiments=known)
+
+
+def check_gpu(options: argparse.Namespace) -> None:
+    """Refuses a job whose container would get no GPU, before its image is built; raises UserError."""
+    without = "without --gpu the CPU trains"
+    if options.engine == "process":
+        raise UserError(f"--gpu: goes with --engine docker; what trains in a process has no CUDA, and {without}")
+    reason = engine.why_not() or engine.why_no_gpu()
+    if reason:
+        raise UserError(f"--gpu: {reason}; {without}")
 
 
 def own_code(options: argparse.Namespace) -> List[str]:

@@ -1,21 +1,25 @@
-"""`scripts/watch`: a job's state, log and reward curve as they come, wherever it runs, until it ends."""
+"""`scripts/watch`: a job's state, log, reward curve, videos and report as they come, until it ends."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from rl_app import metric_definitions, sagemaker
 from rl_app.errors import JobError, UserError
-from scripts import aws, stores
-from scripts.environments import SetUpError
+from rl_app.store import DirectoryStore, Entry
+from scripts import aws, cloud, fetching, stores
+from scripts.environments import ROOT, SetUpError
+from scripts.stores import FETCHED, Job
 
 ENDED = ("Completed", "Failed", "Stopped")
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 CLOUD_S = 5.0  # between two looks at a job
 LOCAL_S = 1.0
+RUNS = ROOT / "runs"
 WIDTH = 60
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -25,7 +29,8 @@ examples:
   scripts/watch first --store runs                a job of scripts/train, in this store
   scripts/watch first --cloud | tee first.log     a job of SageMaker; its log goes to standard output
 
-The state and the reward curve go to standard error. Ctrl-C ends the watching, never the job.
+The state, the reward curve and the names of new files go to standard error. The report and the videos of a job that
+is kept elsewhere are brought into runs/JOB/output/intermediate. Ctrl-C ends the watching, never the job.
 Exit status: 0 the job is completed, 1 it failed or was stopped, 2 refused, 130 by Ctrl-C.
 """
 
@@ -39,10 +44,10 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
         sagemaker.check_job_name(options.job)
         job = None if options.cloud else local_job(options.job, options.store)
         if job:
-            return follow_local(job)
+            return follow_local(job, Path(options.into).absolute())
         if not options.cloud:
             aws.note(f"{options.job}: in no store of this machine; asking SageMaker")
-        return follow_cloud(options.job, open_session())
+        return follow_cloud(options.job, open_session(), Path(options.into).absolute())
     except (UserError, JobError, SetUpError) as error:
         print(error, file=sys.stderr)
         return error.errno
@@ -59,13 +64,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("job", metavar="JOB", help="the job's name")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--store", metavar="URL", help="where scripts/train keeps the job")
-    place.add_argument("--cloud", action="store_true", help="the job is SageMaker's")
+    parser.add_argument("--into", metavar="DIR", default=str(RUNS), help="where report and videos go; default: runs")
+    stores.add_place(parser)
     return parser.parse_args(list(arguments))
 
 
-def local_job(name: str, store: Optional[str]) -> Optional[stores.Job]:
+def local_job(name: str, store: Optional[str]) -> Optional[Job]:
     """The job of a store of this machine; None where none has it, unless the store was named.
 
     Raises:
@@ -126,10 +130,58 @@ def curve(rewards: Sequence[float], width: int = WIDTH) -> str:
     return f"episode_reward_mean  {rewards[0]:.1f} {bars} {rewards[-1]:.1f}"
 
 
+# ---- what a job leaves while it runs ----
+
+
+class Arrivals:
+    """The report and the videos of a job, brought to this machine as they appear in its store."""
+
+    def __init__(self, job: Job, into: Path) -> None:
+        self.job = job
+        self.into = into
+        self.folder = f"{job.name}/output/intermediate"
+        self.seen: Dict[str, Entry] = {}
+        self.trouble = ""
+
+    def fresh(self) -> Iterator[str]:
+        """A line for each that is new; one that has changed is brought without a word."""
+        try:
+            for entry in self.job.store.list(self.folder):
+                if self.seen.get(entry.key) != entry and is_shown(entry.key[len(self.folder) + 1 :]):
+                    path = self.bring(entry)
+                    if entry.key not in self.seen:
+                        yield f"new: {stores.shown(path)}"
+                    self.seen[entry.key] = entry
+            self.trouble = ""
+        except FileNotFoundError:  # replaced since it was listed
+            return
+        except (UserError, JobError, OSError) as error:
+            if str(error) != self.trouble:  # no reason to leave the job's log
+                self.trouble = str(error)
+                yield f"report and videos: {error}"
+
+    def bring(self, entry: Entry) -> Path:
+        """Where the file is on this machine now. Raises UserError, JobError, OSError."""
+        store = self.job.store
+        if isinstance(store, DirectoryStore):
+            return store.root / entry.key
+        home = self.into / self.job.name
+        fetching.check_home(home)
+        if not home.exists():
+            DirectoryStore(self.into).write(f"{self.job.name}/{FETCHED}", fetching.as_json(fetching.note(self.job)))
+        store.download(entry.key, self.into / entry.key)
+        return self.into / entry.key
+
+
+def is_shown(name: str) -> bool:
+    """Whether a person opens the file."""
+    return name == "report.html" or (name.startswith("videos/") and name.endswith(".mp4"))
+
+
 # ---- a job of SageMaker's ----
 
 
-def follow_cloud(name: str, session: Any, pause: Pause = time.sleep) -> int:
+def follow_cloud(name: str, session: Any, into: Path = RUNS, pause: Pause = time.sleep) -> int:
     """Follows a job of SageMaker's to its end; returns the exit status.
 
     Raises:
@@ -137,10 +189,10 @@ def follow_cloud(name: str, session: Any, pause: Pause = time.sleep) -> int:
     """
     screen = Screen()
     try:
-        job = until_ended(name, aws.client(session, "sagemaker"), Log(name, aws.client(session, "logs")), screen, pause)
+        job = until_ended(name, session, into, screen, pause)
     except KeyboardInterrupt:
         screen.close()
-        aws.note(f"{name} goes on; `scripts/stop {name}` stops it, `scripts/watch {name}` follows it again")
+        aws.note(goes_on(name))
         return 130
     screen.close()
     for line in ending(job):
@@ -148,18 +200,24 @@ def follow_cloud(name: str, session: Any, pause: Pause = time.sleep) -> int:
     return 0 if job["TrainingJobStatus"] == "Completed" else 1
 
 
-def until_ended(name: str, service: Any, log: Log, screen: Screen, pause: Pause) -> Mapping[str, Any]:
+def until_ended(name: str, session: Any, into: Path, screen: Screen, pause: Pause) -> Mapping[str, Any]:
     """Shows what is new until the job has ended; returns its last description."""
+    service, s3 = aws.client(session, "sagemaker"), aws.client(session, "s3")
+    log = Log(name, aws.client(session, "logs"))
+    arrivals: Optional[Arrivals] = None
     seen, trouble = None, False
     while True:
         try:
-            job = describe(name, service)
+            job = cloud.describe(name, service)
+            arrivals = arrivals or Arrivals(cloud.as_job(job, s3), into)
             state = state_of(job)
             if state != seen:
                 screen.say(f"{name}: {state}")
                 seen = state
             for line in log.fresh():
                 screen.log(line)
+            for line in arrivals.fresh():
+                screen.say(line)
             if job["TrainingJobStatus"] in ENDED:
                 return job
             trouble = False
@@ -170,11 +228,9 @@ def until_ended(name: str, service: Any, log: Log, screen: Screen, pause: Pause)
         pause(CLOUD_S)
 
 
-def describe(name: str, service: Any) -> Mapping[str, Any]:
-    """DescribeTrainingJob. Raises UserError, JobError."""
-    with aws.told(f"job {name}"):
-        answer: Mapping[str, Any] = service.describe_training_job(TrainingJobName=name)
-        return answer
+def goes_on(name: str) -> str:
+    """What is said of a job that is not watched any more."""
+    return f"{name} goes on; `scripts/stop {name}` stops it, `scripts/watch {name}` follows it again"
 
 
 def state_of(job: Mapping[str, Any]) -> str:
@@ -236,26 +292,28 @@ def ending(job: Mapping[str, Any]) -> Iterator[str]:
 # ---- a job of this machine ----
 
 
-def follow_local(job: stores.Job, pause: Pause = time.sleep) -> int:
+def follow_local(job: Job, into: Path = RUNS, pause: Pause = time.sleep) -> int:
     """Follows a job that is kept in a store of this machine; returns the exit status. Raises JobError."""
     screen, seen = Screen(), ""
-    log = StoredLog(job)
+    log, arrivals = StoredLog(job), Arrivals(job, into)
     key = f"{job.name}/job.json"
     try:
         while True:
             record = stores.read_record(job.store, key) or job.record
-            job = stores.Job(job.name, job.place, record)
+            job = Job(job.name, job.place, record)
             if state_of(record) != seen:
                 seen = state_of(record)
                 screen.say(f"{job.name}: {seen}")
             for line in log.fresh():
                 screen.log(line)
+            for line in arrivals.fresh():
+                screen.say(line)
             if job.state in ENDED or job.silent_s is not None:
                 break
             pause(LOCAL_S)
     except KeyboardInterrupt:
         screen.close()
-        aws.note(f"{job.name} goes on; {how_to_stop(record)} stops it")
+        aws.note(goes_on(job.name))
         return 130
     screen.close()
     if job.silent_s is not None:
@@ -266,17 +324,10 @@ def follow_local(job: stores.Job, pause: Pause = time.sleep) -> int:
     return 0 if job.state == "Completed" else 1
 
 
-def how_to_stop(record: Mapping[str, Any]) -> str:
-    """What stops a job of this machine."""
-    local = record.get("Local", {})
-    processes = " ".join(local.get("Processes", {}))
-    return f"Ctrl-C where it was started, or `kill {processes}` on {local.get('Host')},"
-
-
 class StoredLog:
     """The lines of a job's train.log in its store, each once."""
 
-    def __init__(self, job: stores.Job) -> None:
+    def __init__(self, job: Job) -> None:
         self.store = job.store
         self.folder = f"{job.name}/output/intermediate"
         self.size = 0

@@ -19,6 +19,7 @@ def _create(module: str, name: str, env_config: Dict[str, Any]) -> gym.Env:
 
 
 ENVS: Dict[str, Callable[[Dict[str, Any]], gym.Env]] = {
+    "Catch-v0": partial(_create, "catch", "Catch"),
     "Courier-v0": partial(_create, "courier", "Courier"),
     "StatelessCartPole-v1": partial(_create, "stateless_cartpole", "StatelessCartPole"),
 }

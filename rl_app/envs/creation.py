@@ -19,6 +19,7 @@ from rl_app import sagemaker
 from rl_app.envs import ENVS
 from rl_app.errors import UserError, blame, place_of, shown
 from rl_app.hyperparameters import Settings
+from rl_app.spaces import disordered
 
 Creator = Callable[[Mapping[str, Any]], gym.Env]
 
@@ -110,6 +111,9 @@ def _check_observation(name: str, where: str, env: gym.Env, observation: Any) ->
             f"env = {name}: {where} gave an observation outside its space {env.observation_space}: {shown}{kind}"
             f"{defined(getattr(env.unwrapped, where, None))}"
         )
+    mixed_up = disordered(env.observation_space, observation)
+    if mixed_up:
+        raise UserError(f"env = {name}: {where} gave an observation in another order than its space's: {mixed_up}")
 
 
 def defined(what: Any) -> str:

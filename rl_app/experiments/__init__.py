@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Union
 
-from rl_app.experiments import cartpole, cartpole_aws, cartpole_dqn, cartpole_lstm, courier, pendulum
+from rl_app.experiments import cartpole, cartpole_aws, cartpole_dqn, cartpole_lstm, catch, courier, pendulum
 from rl_app.machine import Machine
 
 Experiment = Union[Dict[str, Any], Callable[[Machine], Dict[str, Any]]]
@@ -18,6 +18,7 @@ EXPERIMENTS: Dict[str, Experiment] = {
     "cartpole-aws": cartpole_aws.experiment,
     "cartpole-dqn": cartpole_dqn.EXPERIMENT,
     "cartpole-lstm": cartpole_lstm.EXPERIMENT,
+    "catch": catch.experiment,
     "courier": courier.EXPERIMENT,
     "pendulum": pendulum.EXPERIMENT,
 }

@@ -1,11 +1,14 @@
-"""One trained job, shared by every test that only looks at what a job leaves."""
+"""What many tests share: one trained job, for those that only look at what a job leaves, and one browser."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Any, Dict, Iterator
 
 import pytest
 
+from tests.app import browser as browsers
 from tests.app.jobs import SHORT, Finished, local, run
 
 
@@ -29,3 +32,25 @@ def model(trained: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def output(trained: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained.unpack("output.tar.gz", tmp_path_factory.mktemp("output"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of tests/app/test_agreement.py: how many actions were compared, by algorithm and by who gave them."""
+    counts: Dict[str, Counter[str]] = {}
+    for report in terminalreporter.getreports("passed"):
+        for name, compared in report.user_properties:
+            if name == "agreement":
+                counts.setdefault(compared["algorithm"], Counter()).update(compared["actions"])
+    if not counts:
+        return
+    terminalreporter.section("actions equal to the trained agent's")
+    ways = list(next(iter(counts.values())))
+    for row in [["", *ways], *([name, *(str(found[way]) for way in ways)] for name, found in counts.items())]:
+        terminalreporter.write_line("".join(cell.rjust(18) if i else cell.ljust(10) for i, cell in enumerate(row)))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    driver = browsers.start()
+    yield driver
+    driver.quit()

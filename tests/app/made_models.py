@@ -33,14 +33,19 @@ def write_model(
     observations: gym.Space = BOX,
     actions: gym.Space = THREE,
     memory: int = 0,
+    looks_back: bool = False,
     **facts: Any,
 ) -> Path:
-    """Writes ``policy.json`` and ``policy.onnx``; ``memory`` numbers of state halve each step and add to the logits."""
+    """Writes ``policy.json`` and ``policy.onnx``.
+
+    ``memory`` numbers of state halve each step and add to the logits; so do, where it ``looks_back``, the action,
+    which is no Tuple, and the reward of the step before.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     described = {"observation_space": describe(observations), "action_space": describe(actions)}
     network = Network(size(described["observation_space"]))
     parts = actions.spaces if isinstance(actions, spaces.Tuple) else [actions]
-    network.build(parts, memory)
+    network.build(parts, memory, looks_back)
     onnx.save(network.model(), str(directory / "policy.onnx"))
     known = {
         "algorithm": "PPO",
@@ -55,7 +60,7 @@ def write_model(
         "inputs": [each.name for each in network.inputs],
         "outputs": [each.name for each in network.outputs],
         "seed": 0,
-        "training": {"iteration": 7, "episode_reward_mean": 123.5},
+        "training": {"training_iteration": 7, "episode_reward_mean": 123.5},
         "versions": {"ray": "0.8.5"},
     }
     (directory / "policy.json").write_text(json.dumps({**known, **facts}))
@@ -73,21 +78,15 @@ class Network:
         self.outputs: List[Any] = []
         self._rng = np.random.default_rng(0)
 
-    def build(self, parts: Sequence[gym.Space], memory: int) -> None:
+    def build(self, parts: Sequence[gym.Space], memory: int, looks_back: bool) -> None:
         widths = [self.inputs_of(part) for part in parts]
         weights = self.constant("weights", self._rng.normal(size=(self.width, sum(widths))).astype(np.float32))
+        terms = [self.node("MatMul", ["observations", weights], "from_observation")]
         if memory:
-            self.node("MatMul", ["observations", weights], "from_observation")
-            self.inputs.append(helper.make_tensor_value_info("state_in_0", TensorProto.FLOAT, ["batch", memory]))
-            half = self.constant("half", np.float32(0.5))
-            one = self.constant("one", np.float32(1.0))
-            self.node("Mul", ["state_in_0", half], "halved")
-            self.output(self.node("Add", ["halved", one], "state_out_0"), TensorProto.FLOAT)
-            recall = self.constant("recall", self._rng.normal(size=(memory, sum(widths))).astype(np.float32))
-            self.node("MatMul", ["state_in_0", recall], "from_memory")
-            self.node("Add", ["from_observation", "from_memory"], "action_dist_inputs")
-        else:
-            self.node("MatMul", ["observations", weights], "action_dist_inputs")
+            terms.append(self.remember(memory, sum(widths)))
+        if looks_back:
+            terms.extend(self.look_back(parts[0], sum(widths)))
+        self.node("Sum", terms, "action_dist_inputs")
         self.output("action_dist_inputs", TensorProto.FLOAT)
         start = 0
         for i, (part, width) in enumerate(zip(parts, widths)):
@@ -102,6 +101,28 @@ class Network:
             TensorProto.FLOAT,
         )
         self.output(self.node("Exp", ["action_logp"], "action_prob"), TensorProto.FLOAT)
+
+    def remember(self, memory: int, width: int) -> str:
+        self.inputs.append(helper.make_tensor_value_info("state_in_0", TensorProto.FLOAT, ["batch", memory]))
+        half = self.constant("half", np.float32(0.5))
+        one = self.constant("one", np.float32(1.0))
+        self.node("Mul", ["state_in_0", half], "halved")
+        self.output(self.node("Add", ["halved", one], "state_out_0"), TensorProto.FLOAT)
+        recall = self.constant("recall", self._rng.normal(size=(memory, width)).astype(np.float32))
+        return self.node("MatMul", ["state_in_0", recall], "from_memory")
+
+    def look_back(self, action: gym.Space, width: int) -> List[str]:
+        kind = TensorProto.INT64 if action.dtype.kind == "i" else TensorProto.FLOAT
+        self.inputs.append(helper.make_tensor_value_info("prev_action", kind, ["batch", *action.shape]))
+        self.inputs.append(helper.make_tensor_value_info("prev_reward", TensorProto.FLOAT, ["batch"]))
+        self.node("Cast", ["prev_action"], "prev_action_float", to=TensorProto.FLOAT)
+        terms = []
+        for name, length in (("prev_action_float", int(np.prod(action.shape))), ("prev_reward", 1)):
+            rows = self.constant(f"{name}_shape", np.array([-1, length], np.int64))
+            weights = self.constant(f"{name}_weights", self._rng.normal(size=(length, width)).astype(np.float32))
+            self.node("Reshape", [name, rows], f"{name}_rows")
+            terms.append(self.node("MatMul", [f"{name}_rows", weights], f"from_{name}"))
+        return terms
 
     @staticmethod
     def inputs_of(space: gym.Space) -> int:

@@ -25,6 +25,8 @@ QUICK = {
     "pendulum": ("stop.timesteps_total=1", "config.timesteps_per_iteration=200", "config.learning_starts=50"),
     "cartpole-lstm": ("stop.timesteps_total=1", "config.num_envs_per_worker=4", "config.train_batch_size=256"),
 }
+ROUNDING = {"pendulum": 1e-3, "tuples": 1e-6}
+"""Of a reward that is made of continuous actions, which are equal within rounding; a pendulum makes more of it."""
 
 
 def evaluation(*arguments: str) -> List[str]:
@@ -84,7 +86,7 @@ def test_it_prints_a_table_and_awss_lines(evaluated: Evaluated) -> None:
         assert f"{name} Reward: {model[key]}" in printed
     head, row = printed[-2:]
     assert head.split()[:6] == ["episodes", "mean", "std", "min", "median", "max"]
-    assert row.split()[:2] == ["model", "5"]
+    assert row.split()[:2] == ["trained", "5"]
 
 
 def test_it_leaves_videos_and_a_report_with_them(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -95,7 +97,7 @@ def test_it_leaves_videos_and_a_report_with_them(evaluated: Evaluated, tmp_path:
     assert [video["reward"] for video in videos] == [max(rewards), min(rewards)]
     report = (output / "report.html").read_text()
     assert report.count("data:video/mp4") == 2
-    assert "PPO (model) in CartPole-v1" in report
+    assert "PPO (trained) in CartPole-v1" in report
     assert all(str(episode["seed"]) in report for episode in evaluated.episodes)
 
 
@@ -161,9 +163,50 @@ def jobs(trained: Finished) -> Dict[str, Finished]:
     return {"cartpole": trained}
 
 
+TUPLES = """
+import gym
+import numpy as np
+from gym import spaces
+
+class Tuples(gym.Env):
+    observation_space = spaces.Tuple([spaces.Discrete(4), spaces.Box(-1.0, 1.0, (2,), np.float32)])
+    action_space = spaces.Tuple(
+        [spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,), np.float32), spaces.MultiDiscrete([2, 3])]
+    )
+
+    def seed(self, seed=None):
+        self.rng = np.random.default_rng(seed)
+
+    def observation(self):
+        return int(self.rng.integers(4)), self.rng.uniform(-1, 1, 2).astype(np.float32)
+
+    def reset(self):
+        self.steps = 0
+        return self.observation()
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.steps += 1
+        return self.observation(), float(sum(np.sum(part) for part in action)), self.steps == 20, {}
+
+ENVS = {"tuples": lambda env_config: Tuples()}
+"""
+TUPLES_EXPERIMENT = """
+SMALL = {"train_batch_size": 200, "rollout_fragment_length": 50, "sgd_minibatch_size": 50, "num_sgd_iter": 2}
+CONFIG = {"num_workers": 0, "simple_optimizer": True, **SMALL}
+EXPERIMENTS = {"tuples": {"run": "PPO", "env": "tuples", "stop": {"training_iteration": 2}, "config": CONFIG}}
+"""
+
+
 def job_of(experiment: str, jobs: Dict[str, Finished], store: Path) -> Finished:
     if experiment not in jobs:
-        words = (*QUICK[experiment], "seed=1", "config.min_iter_time_s=0")
+        words = [*QUICK.get(experiment, ()), "seed=1", "config.min_iter_time_s=0"]
+        if experiment == "tuples":
+            source = store.parent / "tuples"
+            source.mkdir()
+            (source / "envs.py").write_text(TUPLES)
+            (source / "experiments.py").write_text(TUPLES_EXPERIMENT)
+            words += ["--source", str(source)]
         ran = run(local(experiment, *words, "--job", experiment, "--store", str(store)))
         assert ran.status == 0, ran
         jobs[experiment] = Finished(store, experiment, ran)
@@ -179,6 +222,8 @@ def job_of(experiment: str, jobs: Dict[str, Finished], store: Path) -> Finished:
         ("pendulum", "true"),
         ("pendulum", "false"),
         ("cartpole-lstm", "true"),
+        ("tuples", "true"),
+        ("tuples", "false"),
     ],
 )
 def test_the_restored_agent_plays_the_same_episodes(
@@ -192,9 +237,20 @@ def test_the_restored_agent_plays_the_same_episodes(
     assert "a pickle" in restored.ran.stdout and "a pickle" not in exported.ran.stdout
     for ours, rays in zip(exported.episodes, restored.episodes):
         assert (ours["seed"], ours["length"]) == (rays["seed"], rays["length"])
-        # A continuous action is equal within rounding, which a pendulum makes more of
-        assert ours["reward"] == pytest.approx(rays["reward"], rel=1e-3 if experiment == "pendulum" else 0)
+        assert ours["reward"] == pytest.approx(rays["reward"], rel=ROUNDING.get(experiment, 0))
     assert len(exported.episodes) == len(restored.episodes) == 3
+
+
+def test_without_policy_onnx_tensorflow_plays_the_same_episodes(
+    evaluated: Evaluated, model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(str(model), str(tmp_path / "model"))
+    (tmp_path / "model" / "policy.onnx").unlink()
+    done = evaluate(tmp_path, "by-tensorflow", str(tmp_path / "model"), "--episodes", "5", "--seed", "3", "videos=1")
+    assert "played by tensorflow" in done.ran.stdout
+    assert done.episodes == evaluated.episodes
+    (found,) = done.found["models"]
+    assert found["played_by"] == "tensorflow" and len(found["videos"]) == 1
 
 
 def test_a_model_of_awss_launcher_is_restored(evaluated: Evaluated, model: Path, tmp_path: Path) -> None:
@@ -208,9 +264,19 @@ def test_a_model_of_awss_launcher_is_restored(evaluated: Evaluated, model: Path,
     given.update(monitor=True, num_workers=7, callbacks={"on_train_result": "<function log at 0x7f>"})
     given["model"] = {"free_log_std": True, "use_lstm": True, "fcnet_hiddens": params["model"]["fcnet_hiddens"]}
     (aws / "params.json").write_text(json.dumps(given))
-    words = (str(aws), "evaluate_episodes=5", "seed=3", "videos=0", "env=CartPole-v1")
+    with tarfile.open(str(tmp_path / "model.tar.gz"), "w:gz") as tar:
+        for path in aws.iterdir():
+            tar.add(str(path), path.name)
+        assert {name.split("/")[0] for name in tar.getnames()} == {
+            "checkpoint",
+            "checkpoint.tune_metadata",
+            "params.json",
+            "1",
+        }
+    words = (str(tmp_path / "model.tar.gz"), "evaluate_episodes=5", "seed=3", "videos=0", "env=CartPole-v1")
     refused = evaluate(tmp_path / "runs", "refused", *words, status=2)
     assert "give algorithm=PPO" in refused.ran.stderr
+    assert "a pickle" not in refused.ran.stdout  # nor was Ray started
     done = evaluate(tmp_path / "runs", "done", *words, "algorithm=PPO")
     assert "a pickle" in done.ran.stdout
     assert done.episodes == evaluated.episodes
@@ -230,6 +296,7 @@ def test_models_are_compared_on_the_same_seeds(trained: Finished, model: Path, t
     good, other = (each["episodes"] for each in found["models"])
     assert [each["seed"] for each in good] == [each["seed"] for each in other]
     (difference,) = found["differences"]
+    assert [each["model"] for each in found["models"]] == ["good", "worse"]
     assert (difference["model"], difference["against"], difference["n"]) == ("worse", "good", 6)
     assert difference["mean"] == pytest.approx(np.mean([b["reward"] - a["reward"] for a, b in zip(good, other)]))
     assert difference["confidence_interval"][0] < difference["mean"] < difference["confidence_interval"][1]
@@ -369,7 +436,7 @@ def test_an_episode_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.M
     [
         (None, {"env": "CartPole-v9"}, "env = CartPole-v9: no environment"),
         (None, {"env": "Pendulum-v1"}, "env = Pendulum-v1: its observation_space is "),
-        (None, {"algorithm": "DQN"}, "algorithm = DQN: but model was trained by PPO"),
+        (None, {"algorithm": "DQN"}, "algorithm = DQN: but trained was trained by PPO"),
         (None, {"evaluate_episodes": "0"}, "evaluate_episodes = 0: must be 1 or more"),
         (None, {"command": "train"}, "command = train: but the container was started to evaluate"),
         (None, {"sagemaker_program": "mine.py"}, "sagemaker_program = mine.py: evaluate runs no program"),

@@ -1,23 +1,29 @@
-"""The exported policy answers as the live agent does, on a thousand observations, in both formats."""
+"""The exported files: a SavedModel by Ray 0.8.5's signature, policy.json, and policy.onnx where it can be.
+
+That they act as the agent does is tests/app/test_agreement.py's.
+"""
 
 import json
+import logging
 
 import numpy as np
 import pytest
 
+from rl_app import export as exporting
+from rl_app.policies import Policy
+
 OBSERVATIONS = 1000
 
 
-@pytest.fixture(scope="module", params=["NoFilter", "MeanStdFilter"])
-def exported(request, tmp_path_factory):
-    """A PPO agent after two iterations, and the directory that it was exported to."""
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A PPO agent after two iterations, its checkpoint, and the directory that it was exported to."""
     import ray
     from ray.rllib.agents.registry import get_agent_class
 
     from rl_app import checkpoints
-    from rl_app.export import export
 
-    directory = tmp_path_factory.mktemp(request.param)
+    directory = tmp_path_factory.mktemp("exported")
     ray.init(num_cpus=2, include_webui=False, log_to_driver=False, ignore_reinit_error=True)
     agent = get_agent_class("PPO")(
         env="CartPole-v1",
@@ -25,13 +31,14 @@ def exported(request, tmp_path_factory):
             "num_workers": 0,
             "simple_optimizer": True,
             "train_batch_size": 400,
-            "observation_filter": request.param,
+            "observation_filter": "MeanStdFilter",
             "seed": 1,
         },
     )
     agent.train(), agent.train()
-    export(agent, directory / "model", checkpoints.save(agent, directory / "checkpoints"), {"experiment": "test"})
-    yield agent, directory / "model"
+    checkpoint = checkpoints.save(agent, directory / "checkpoints")
+    exporting.export(agent, directory / "model", checkpoint, {"experiment": "test"})
+    yield agent, checkpoint, directory / "model"
     agent.stop()
     ray.shutdown()
 
@@ -43,7 +50,7 @@ def observations():
 
 @pytest.fixture(scope="module")
 def actions(exported, observations):
-    agent, _ = exported
+    agent, *_ = exported
     return [int(agent.compute_action(observation, explore=False)) for observation in observations]
 
 
@@ -51,23 +58,10 @@ def test_both_actions_occur(actions):
     assert set(actions) == {0, 1}
 
 
-def test_onnx_answers_as_the_agent(exported, observations, actions):
-    import onnxruntime
-
-    _, model = exported
-    observation_filter = json.loads((model / "policy.json").read_text())["observation_filter"]
-    if observation_filter:
-        wide = observations.astype(np.float64) - observation_filter["mean"]
-        observations = (wide / (np.array(observation_filter["std"]) + 1e-8)).astype(np.float32)
-    session = onnxruntime.InferenceSession(str(model / "policy.onnx"), providers=["CPUExecutionProvider"])
-    (answered,) = session.run(["actions_0"], {"observations": observations})
-    assert answered.tolist() == actions
-
-
 def test_the_saved_model_answers_as_the_agent_the_same_each_time(exported, observations, actions):
     import tensorflow as tf
 
-    _, model = exported
+    *_, model = exported
     signature = {
         "observations": observations,
         "prev_action": np.zeros(OBSERVATIONS, np.int64),
@@ -88,9 +82,44 @@ def test_the_saved_model_answers_as_the_agent_the_same_each_time(exported, obser
 
 
 def test_policy_json_says_what_it_is(exported):
-    _, model = exported
+    *_, model = exported
     facts = json.loads((model / "policy.json").read_text(), parse_constant=pytest.fail)
     assert (facts["algorithm"], facts["env"], facts["seed"]) == ("PPO", "CartPole-v1", 1)
     assert facts["action_space"] == {"type": "Discrete", "n": 2, "start": 0}
     assert facts["observation_size"] == 4
     assert facts["versions"]["ray"] == "0.8.5"
+
+
+def refused(frozen, file):
+    file.write_bytes(b"half a graph")
+    raise ValueError("Unsupported ops\nand a long list of them")
+
+
+def of_another_policy(frozen, file):
+    """As a converter's mistake would have it: a graph that can be run, and acts otherwise."""
+    bias = next(node for node in frozen.graph_def.node if node.name.endswith("fc_out/bias"))
+    changed = exporting.FrozenPolicy(
+        type(frozen.graph_def).FromString(frozen.graph_def.SerializeToString()), *frozen[1:]
+    )
+    values = next(node for node in changed.graph_def.node if node.name == bias.name).attr["value"].tensor
+    values.tensor_content = np.array([100.0, -100.0], np.float32).tobytes()
+    GOOD(changed, file)
+
+
+GOOD = exporting.write_onnx
+
+
+@pytest.mark.parametrize("converter", [refused, of_another_policy])
+def test_without_a_graph_for_onnxruntime_that_agrees_tensorflow_runs_the_policy(
+    converter, exported, observations, actions, monkeypatch, caplog, tmp_path
+):
+    agent, checkpoint, _ = exported
+    monkeypatch.setattr(exporting, "write_onnx", converter)
+    with caplog.at_level(logging.WARNING, "rl_app"):
+        exporting.export(agent, tmp_path / "model", checkpoint, {})
+    assert not (tmp_path / "model" / "policy.onnx").exists()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "rl_app.export"]
+    assert line.startswith("no policy.onnx, so TensorFlow runs the policy: ValueError: ") and "\n" not in line
+    policy = Policy.load(tmp_path / "model")
+    assert policy.engine == "tensorflow"
+    assert policy.act(policy.flatten(observations))["actions_0"].tolist() == actions

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, List
 
 import numpy as np
 import pytest
-from selenium import webdriver
 
 from rl_app import report
 from rl_app.report import DONE, RUNNING, Outcome
 from rl_app.videos import encode, file_name, found
+from tests.app.browser import NEEDS_CHROMIUM, complaints, darken, narrow, picture, requests, share_of, show
 from tests.unit.test_report import EVIL, STARTED, facts, row
 from tests.waiting import until
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not here (Debian: chromium, chromium-driver)"
-)
-
-# How far a colour on the screen may be from the style's: the sum over red, green and blue.
-NEAR = 40
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(20)
-    yield driver
-    driver.quit()
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture
@@ -57,40 +35,7 @@ def directory(tmp_path: Path) -> Path:
 
 def open_page(browser: Any, directory: Path, outcome: Outcome) -> None:
     report.write(directory, outcome)
-    show(browser, directory / report.REPORT)
-
-
-def show(browser: Any, file: Path) -> None:
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
-    browser.set_window_size(1000, 900)
-    browser.get("about:blank")
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    browser.get(file.as_uri())
-
-
-def complaints(browser: Any) -> List[str]:
-    return [entry["message"] for entry in browser.get_log("browser")]
-
-
-def requests(browser: Any) -> List[str]:
-    """The addresses asked for since the page was opened, but for what the page carries itself."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return [url for url in sent if not url.startswith("data:")]
-
-
-def picture(browser: Any, selector: str) -> np.ndarray:
-    """A screenshot of one element, [width, height, 3]."""
-    os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
-    import pygame
-
-    element = browser.find_element("css selector", selector)
-    return pygame.surfarray.array3d(pygame.image.load(io.BytesIO(element.screenshot_as_png), "a.png"))
-
-
-def share_of(pixels: np.ndarray, colour: Any) -> float:
-    return float((np.abs(pixels.astype(int) - colour).sum(axis=2) < NEAR).mean())
+    show(browser, (directory / report.REPORT).as_uri())
 
 
 def test_the_curves_are_drawn_with_nothing_to_complain_of_and_no_request(browser: Any, directory: Path) -> None:
@@ -141,13 +86,11 @@ def test_the_curve_tells_its_numbers_and_changes_its_axis(browser: Any, director
 
 def test_it_fits_a_phone_and_is_dark_where_that_is_wished(browser: Any, directory: Path) -> None:
     open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
-    phone = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    narrow(browser)
     until(lambda: browser.execute_script("return document.documentElement.scrollWidth <= 360"))
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     light = picture(browser, "section").mean()
-    wish = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
+    darken(browser)
     dark = picture(browser, "section").mean()
     assert light > 200
     assert dark < 70
@@ -166,7 +109,7 @@ def test_any_number_of_rows_is_drawn(browser: Any, directory: Path, count: int) 
     rows = [row(i, float(i % 50)) for i in range(1, count + 1)]
     page = report.render(facts(), rows, found(directory / report.VIDEOS), Outcome(DONE, ended=STARTED + 80))
     (directory / report.REPORT).write_text(page)
-    show(browser, directory / report.REPORT)
+    show(browser, (directory / report.REPORT).as_uri())
     drawn = browser.find_elements("css selector", ".chart .curve, .chart circle.dot[cx]")
     assert len(drawn) == (2 if count else 0)
     assert complaints(browser) == []
@@ -175,6 +118,6 @@ def test_any_number_of_rows_is_drawn(browser: Any, directory: Path, count: int) 
 def test_a_script_of_a_user_is_not_run(browser: Any, directory: Path) -> None:
     known = facts(experiment=EVIL, env=EVIL, settings=[[EVIL, EVIL, EVIL]])
     (directory / report.REPORT).write_text(report.render(known, [row(1)], [], Outcome(DONE, ended=STARTED)))
-    show(browser, directory / report.REPORT)
+    show(browser, (directory / report.REPORT).as_uri())
     assert browser.find_element("css selector", "h1").text == EVIL
     assert complaints(browser) == []

@@ -1,7 +1,9 @@
-"""The stand-ins for AWS: moto's server, Debian's docker-registry, and a small image to push."""
+"""The stand-ins for AWS: moto's server, Debian's docker-registry, a small image to push; and the SageMaker SDK."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -16,7 +18,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tu
 import boto3
 import pytest
 
-from scripts import engine
+from scripts import engine, environments
 from scripts.building import Image
 from tests.cloud.stub import Cloud, Stub
 from tests.waiting import until
@@ -31,6 +33,10 @@ KEYS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--live", action="store_true", help="ask AWS itself too, with your credentials, for some cents")
 
 
 def free_port() -> int:
@@ -78,13 +84,33 @@ def moto() -> Iterator[str]:
 @pytest.fixture
 def aws(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A boto3 session of an empty account; the environment that it reads is set for programs started too."""
+    return account(moto, monkeypatch, AWS_ENDPOINT_URL=moto)
+
+
+def account(moto: str, monkeypatch: pytest.MonkeyPatch, **endpoints: str) -> Any:
+    """Empties moto's account; returns a session of it that asks these endpoints."""
     reset = urllib.request.Request(f"{moto}/moto-api/reset", method="POST")
     urllib.request.urlopen(reset, timeout=10)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": moto}.items():
+    for name, value in {**KEYS, **endpoints}.items():
         monkeypatch.setenv(name, value)
     return boto3.session.Session()
+
+
+def put_image(aws: Any, flavor: str = "cpu") -> str:
+    """Puts an image into moto's ECR, which keeps no layers; returns its digest."""
+    ecr = aws.client("ecr")
+    if not ecr.describe_repositories()["repositories"]:
+        ecr.create_repository(repositoryName="sagemaker-rllib")
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"digest": flavor},
+        "layers": [],
+    }
+    put = ecr.put_image(repositoryName="sagemaker-rllib", imageManifest=json.dumps(manifest), imageTag=f"{flavor}-1")
+    return str(put["image"]["imageId"]["imageDigest"])
 
 
 class Registry(NamedTuple):
@@ -151,6 +177,33 @@ def docker_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sdk_python() -> str:
+    """A Python 3.11 with the SDK's lock, in .tools, made where it is not there or not from this lock."""
+    reason = engine.why_not()
+    if reason:
+        pytest.skip(f"no Docker engine: {reason}")
+    lock = environments.lock_file(environments.ROOT, "sdk")
+    folder = environments.ROOT / ".tools" / f"sdk-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        uv = str(environments.uv_folder(environments.ROOT) / "bin" / "uv")
+        run([uv, "venv", "--quiet", "--clear", "--python", "3.11", str(folder)])
+        run(
+            [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)]
+        )
+        (folder / "complete").touch()
+    return str(python)
+
+
+def run(command: Any, environ: Any = None) -> str:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500, env=environ or os.environ
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 @pytest.fixture
 def pauses() -> Dict[str, Any]:
     """Records the waits between attempts, and does not wait."""
@@ -159,17 +212,20 @@ def pauses() -> Dict[str, Any]:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Tuple[Cloud, Stub, Any]]]:
-    """Starts a stub with the answers of a :class:`Cloud`; returns both, and a session that asks them."""
+def cloud(moto: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Tuple[Cloud, Stub, Any]]]:
+    """Starts a stub with the answers of a :class:`Cloud`; returns both, and a session that asks them.
+
+    S3 is moto's; the bucket of the stub's job is there.
+    """
     with ExitStack() as stack:
 
         def start(states: Sequence[Dict[str, Any]] = (), lines: Sequence[List[str]] = ()) -> Tuple[Cloud, Stub, Any]:
             made = Cloud(list(states), list(lines))
             stub = stack.enter_context(Stub(made.answers))
-            for name in [name for name in os.environ if name.startswith("AWS_")]:
-                monkeypatch.delenv(name)
-            for name, value in {**KEYS, "AWS_ENDPOINT_URL": stub.url}.items():
-                monkeypatch.setenv(name, value)
-            return made, stub, boto3.session.Session()
+            session = account(moto, monkeypatch, AWS_ENDPOINT_URL=stub.url, AWS_ENDPOINT_URL_S3=moto)
+            session.client("s3").create_bucket(
+                Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+            return made, stub, session
 
         yield start

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -34,7 +34,7 @@ class Stub:
         self.asked: List[Tuple[str, Dict[str, Any]]] = []
         self.faults: List[str] = []
         session = botocore.session.get_session()
-        self.models = [session.get_service_model(service) for service in ("sagemaker", "logs")]
+        self.models = [session.get_service_model(service) for service in ("sagemaker", "logs", "cloudwatch")]
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
@@ -115,6 +115,7 @@ class Cloud:
         self.things: Dict[str, Dict[str, Dict[str, Any]]] = {"model": {}, "configuration": {}, "endpoint": {}}
         self.settling: List[Dict[str, Any]] = []  # what an endpoint turns into at the next looks
         self.refuse: Dict[str, RefusedError] = {}
+        self.metrics: List[Dict[str, float]] = []  # a row a minute
 
     @property
     def answers(self) -> Dict[str, Answer]:
@@ -123,6 +124,7 @@ class Cloud:
             "StopTrainingJob": self.stop_job,
             "DescribeLogStreams": self.streams,
             "GetLogEvents": self.events,
+            "GetMetricData": self.measured,
             "CreateModel": self.make("model", "ModelName", "ModelArn"),
             "CreateEndpointConfig": self.make("configuration", "EndpointConfigName", "EndpointConfigArn"),
             "CreateEndpoint": self.make("endpoint", "EndpointName", "EndpointArn"),
@@ -186,6 +188,21 @@ class Cloud:
         events = [{"timestamp": 1700000000000, "message": line, "ingestionTime": 1700000000000} for line in page]
         return {"events": events, "nextForwardToken": f"f/{start + len(page)}", "nextBackwardToken": "b/0"}
 
+    def measured(self, request: Dict[str, Any]) -> Dict[str, Any]:
+        times = [MOMENT + timedelta(minutes=number) for number, _ in enumerate(self.metrics)]
+        return {
+            "MetricDataResults": [
+                {
+                    "Id": query["Id"],
+                    "Label": query["Label"],
+                    "StatusCode": "Complete",
+                    "Timestamps": times,
+                    "Values": [row[query["MetricStat"]["Metric"]["MetricName"]] for row in self.metrics],
+                }
+                for query in request["MetricDataQueries"]
+            ]
+        }
+
     # ---- models and endpoints ----
 
     def get(self, kind: str, name: str) -> Dict[str, Any]:
@@ -234,6 +251,7 @@ JOB = {
     "ModelArtifacts": {"S3ModelArtifacts": "s3://bucket/first/output/model.tar.gz"},
     "AlgorithmSpecification": {"TrainingImage": "registry/image@sha256:1", "TrainingInputMode": "File"},
     "RoleArn": "arn:aws:iam::123456789012:role/of-the-job",
+    "OutputDataConfig": {"S3OutputPath": "s3://bucket"},
     "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
     "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
     "CreationTime": MOMENT,

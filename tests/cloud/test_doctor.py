@@ -10,7 +10,7 @@ import pytest
 
 from scripts import doctoring, pushing, roles
 from scripts.building import Image
-from tests.cloud.conftest import ACCOUNT, REGION
+from tests.cloud.conftest import ACCOUNT, REGION, put_image
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
 
@@ -39,14 +39,32 @@ def test_what_is_missing_is_said_with_what_makes_it(aws: Any, capsys: Any) -> No
 
 def test_with_all_in_place_it_is_content(aws: Any, capsys: Any) -> None:
     assert roles.main(["--create"], lambda: aws) == 0
-    image = pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, "sha256:1")
-    pushing.remember(image, pushing.REMEMBERED)
+    digest = put_image(aws)
+    pushing.remember(pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, digest), pushing.REMEMBERED)
     capsys.readouterr()
     status = doctoring.main([], lambda: aws)
     said = lines(capsys)
     assert said["role"] == f"ok arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
-    assert said["image"] == f"ok {REGISTRY}@sha256:1"
+    assert said["image"] == f"ok {REGISTRY}@{digest}"
+    assert said["sagemaker"] == "ok it answers"
     assert status == (2 if any(text.startswith("missing") for text in said.values()) else 0)
+
+
+def test_an_image_that_ecr_has_removed_since_is_missing(aws: Any, capsys: Any) -> None:
+    put_image(aws)
+    gone = pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, "sha256:" + "0" * 64)
+    pushing.remember(gone, pushing.REMEMBERED)
+    assert doctoring.main([], lambda: aws) == 2
+    assert "ECR does not have it" in lines(capsys)["image"]
+
+
+def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = doctoring.check_disk(tmp_path)
+    assert "GB are free" in finding.found
+    monkeypatch.setattr(doctoring, "BUILD_GB", 1e9)
+    (finding,) = doctoring.check_disk(tmp_path)
+    assert finding.missing and "docker system prune" in finding.missing
+    assert [*doctoring.check_disk(tmp_path / "of-a-virtual-machine")] == []
 
 
 def test_without_a_region_or_credentials_it_says_so(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

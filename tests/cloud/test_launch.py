@@ -11,11 +11,12 @@ from typing import Any, Dict, List
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from scripts import launching, pushing, roles
 from scripts.building import Image
 from scripts.environments import ROOT
-from tests.cloud.conftest import ACCOUNT, REGION
+from tests.cloud.conftest import ACCOUNT, REGION, put_image
 
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
@@ -23,13 +24,19 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
 
 
 @pytest.fixture
-def pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def pushed(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A CPU image and a GPU image were pushed."""
     file = tmp_path / "pushed.json"
     monkeypatch.setattr(pushing, "REMEMBERED", file)
     for flavor in ("cpu", "gpu"):
-        pushing.remember(pushing.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, f"sha256:{flavor}"), file)
+        digest = put_image(aws, flavor)
+        pushing.remember(pushing.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, digest), file)
     return file
+
+
+def uri(pushed: Path, flavor: str) -> str:
+    """What was pushed last of a kind."""
+    return next(each["uri"] for each in pushing.remembered(pushed) if each["flavor"] == flavor)
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def test_role_bucket_and_job_are_made_and_the_request_is_that_of_the_dry_run(
     assert capsys.readouterr().out == "first\n"
     assert launch(aws, *words, "--role", ROLE, "--dry-run") == 0
     assert [json.loads(capsys.readouterr().out)] == sent
-    assert sent[0]["AlgorithmSpecification"]["TrainingImage"] == f"{REGISTRY}@sha256:cpu"
+    assert sent[0]["AlgorithmSpecification"]["TrainingImage"] == uri(pushed, "cpu")
     job = aws.client("sagemaker").describe_training_job(TrainingJobName="first")
     assert job["RoleArn"] == ROLE
     s3 = aws.client("s3")
@@ -124,6 +131,7 @@ def test_a_name_in_use_is_refused_before_its_files_are_overwritten(
         (["rl.training.env=" + "x" * 2501], ["2501 characters", "2500"]),
         (["--dependency", "examples"], ["--program"]),
         (["max_run=0"], ["max_run"]),
+        (["--model", "first"], ["--model first", "evaluate"]),
     ],
     ids=lambda words: " ".join(words)[:40],
 )
@@ -150,6 +158,116 @@ def test_an_image_that_was_not_pushed_here_is_named(
     pushed.unlink()
     assert launch(aws, "--role", ROLE, "--instance-type", "ml.g4dn.xlarge") == 2
     assert "no gpu image was pushed to eu-central-1: scripts/push gpu" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("image", "named"),
+    [
+        (f"{REGISTRY}@sha256:{'0' * 64}", "ImageNotFoundException"),
+        (f"{REGISTRY}:cpu-2", "ImageNotFoundException"),
+        (f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/other:cpu-1", "RepositoryNotFoundException"),
+    ],
+    ids=["digest", "tag", "repository"],
+)
+def test_an_image_that_is_not_in_ecr_is_refused_before_anything_is_made(
+    image: str, named: str, aws: Any, pushed: Path, sent: List[Dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launch(aws, "--role", ROLE, "--image", image) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"image {image}: ECR does not have it ({named}: ")
+    assert "scripts/push puts it there" in said
+    assert sent == []
+    assert aws.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_the_gpu_image_and_a_model_to_evaluate_are_those_of_the_request(
+    aws: Any, pushed: Path, sent: List[Dict[str, Any]]
+) -> None:
+    words = ["evaluate", "--model", "first", "--role", ROLE, "--instance-type", "ml.g4dn.xlarge", "evaluate_episodes=5"]
+    assert launching.main(words, lambda: aws) == 0
+    (request,) = sent
+    assert request["AlgorithmSpecification"]["TrainingImage"] == uri(pushed, "gpu")
+    (channel,) = request["InputDataConfig"]
+    assert channel["ChannelName"] == "model"
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/first/output/model.tar.gz"
+    given = {key: request["HyperParameters"][key] for key in ("command", "evaluate_episodes")}
+    assert given == {"command": "evaluate", "evaluate_episodes": "5"}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ([], ["one model"]),
+        (["first", "second"], ["first and second", "one model"]),
+        (["first", "config.lr=0.1"], ["config.lr", "trains nothing"]),
+        (["first", "evaluate_episode=5"], ["evaluate_episode", "evaluate_episodes"]),
+        (["first/second"], ["first/second"]),
+    ],
+    ids=lambda words: " ".join(words)[:40] or "nothing",
+)
+def test_what_is_wrong_with_an_evaluation_is_one_line(
+    words: List[str], named: List[str], aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert launching.main(["evaluate", *words, "--role", ROLE], lambda: aws) == 2
+    said = capsys.readouterr()
+    assert len(said.err.splitlines()) == 1, said.err
+    assert [text for text in named if text not in said.err] == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "message", "advice", "status"),
+    [
+        (
+            "sagemaker.CreateTrainingJob",
+            "AccessDeniedException",
+            "not authorized to: iam:PassRole",
+            "ask for the right",
+            2,
+        ),
+        ("sagemaker.CreateTrainingJob", "ThrottlingException", "Rate exceeded", "try again in a minute", 1),
+        ("sagemaker.CreateTrainingJob", "ResourceInUse", "Training job names must be unique", "give another", 2),
+        ("sagemaker.CreateTrainingJob", "ValidationException", "No bucket there", "does not take the request", 2),
+        ("sagemaker.DescribeTrainingJob", "ExpiredTokenException", "The token is expired", "log in again", 2),
+        ("iam.GetRole", "AccessDenied", "not authorized to perform: iam:GetRole", "ask for the right", 2),
+        ("s3.HeadBucket", "403", "Forbidden", "ask for the right", 2),
+        ("s3.CreateBucket", "BucketAlreadyExists", "not available", "another account has a bucket of this name", 2),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isalnum() else None,
+)
+def test_what_aws_refuses_is_one_line_with_what_to_do_and_its_own_words(
+    operation: str,
+    code: str,
+    message: str,
+    advice: str,
+    status: int,
+    aws: Any,
+    pushed: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+    make_role(aws)
+    capsys.readouterr()
+    aws.events.register(f"before-call.{operation}", refuse)
+    assert launch(aws, "--job", "first") == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    last = said.err.splitlines()[-1]
+    assert advice in last
+    assert f"({code}: {message})" in last
+    assert len(said.err.splitlines()) == (2 if operation == "sagemaker.CreateTrainingJob" else 1)
+
+
+def test_who_may_not_ask_ecr_may_launch_all_the_same(
+    aws: Any, pushed: Path, sent: List[Dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeImages")
+
+    aws.events.register("before-call.ecr.DescribeImages", refuse)
+    assert launch(aws, "--role", ROLE, "--job", "first") == 0
+    assert len(sent) == 1
 
 
 def test_a_bucket_in_another_region_is_refused(aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]) -> None:

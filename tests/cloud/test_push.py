@@ -11,7 +11,7 @@ from typing import Any, Dict, List
 import pytest
 
 from rl_app.errors import JobError, UserError
-from scripts import pushing
+from scripts import building, pushing
 from scripts.building import Image
 from scripts.pushing import Login
 from tests.cloud.conftest import Registry, docker
@@ -139,6 +139,30 @@ def test_another_registry_takes_the_users_own_login(
     docker("login", "--username", registry.user, "--password", registry.password, registry.host)
     pushed = pushing.push(small_image, f"{registry.host}/mine")
     assert (pushed["registry"], pushed["repository"], pushed["flavor"]) == (registry.host, "mine", "cpu")
+
+
+def test_the_script_pushes_to_a_host_and_port_and_prints_the_image_by_its_digest(
+    registry: Registry,
+    small_image: Image,
+    docker_settings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(building, "build", lambda flavor: small_image)
+    monkeypatch.setattr(pushing, "REMEMBERED", tmp_path / "pushed.json")
+    docker("login", "--username", registry.user, "--password", registry.password, registry.host)
+    assert pushing.main(["--registry", registry.host, "--repository", "team/rl"]) == 0
+    (pushed,) = pushing.remembered(tmp_path / "pushed.json")
+    assert capsys.readouterr().out == f"{registry.host}/team/rl@{pushed['digest']}\n"
+
+
+def test_what_is_no_registry_is_refused_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(building, "build", lambda flavor: pytest.fail("it was built"))
+    assert pushing.main(["--registry", "https://registry.local/path"]) == 2
+    assert "--registry https://registry.local/path: expected HOST or HOST:PORT" in capsys.readouterr().err
 
 
 def test_the_latest_push_of_a_kind_is_remembered(tmp_path: Path) -> None:

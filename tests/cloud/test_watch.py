@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
@@ -9,8 +11,9 @@ from botocore.config import Config
 
 from rl_app.console import iteration_line
 from rl_app.errors import UserError
-from scripts import stopping, watching
+from scripts import fetching, stopping, watching
 from tests.cloud.stub import RefusedError
+from tests.store_contract import contents
 
 
 def line(iteration: int, reward: float) -> str:
@@ -35,10 +38,12 @@ STOPPED = {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceede
 LINES = [["setting up"], [line(1, 20.0), line(2, 60.0), line(3, 110.0)], [line(4, 200.0)]]
 
 
-def test_log_and_curve_come_once_and_it_ends_with_the_job(cloud: Callable[..., Any], capsys: Any) -> None:
+def test_log_and_curve_come_once_and_it_ends_with_the_job(
+    cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
     _, _, session = cloud([STARTING, TRAINING, TRAINING, COMPLETED], LINES)
     waits: List[float] = []
-    assert watching.follow_cloud("first", session, waits.append) == 0
+    assert watching.follow_cloud("first", session, tmp_path, waits.append) == 0
     said = capsys.readouterr()
     assert said.out.splitlines() == [text for page in LINES for text in page]
     assert "first: InProgress, Starting\nfirst: InProgress, Training\nfirst: Completed\n" in said.err
@@ -49,26 +54,32 @@ def test_log_and_curve_come_once_and_it_ends_with_the_job(cloud: Callable[..., A
 
 
 @pytest.mark.parametrize("end", [FAILED, STOPPED], ids=["Failed", "Stopped"])
-def test_every_other_end_is_no_success(end: Dict[str, Any], cloud: Callable[..., Any], capsys: Any) -> None:
+def test_every_other_end_is_no_success(
+    end: Dict[str, Any], cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
     _, _, session = cloud([TRAINING, {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}, end])
-    assert watching.follow_cloud("first", session, lambda _: None) == 1
+    assert watching.follow_cloud("first", session, tmp_path, lambda _: None) == 1
     said = capsys.readouterr().err
     assert end["SecondaryStatus"] in said
     assert ("why    AlgorithmError: exit code 2" in said) == ("FailureReason" in end)
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(cloud: Callable[..., Any], capsys: Any) -> None:
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(
+    cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
     made, _, session = cloud([TRAINING])
 
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    assert watching.follow_cloud("first", session, interrupt) == 130
+    assert watching.follow_cloud("first", session, tmp_path, interrupt) == 130
     assert "scripts/stop first" in capsys.readouterr().err
     assert not made.stopped
 
 
-def test_while_aws_is_busy_it_is_asked_again_and_says_so_once(cloud: Callable[..., Any], capsys: Any) -> None:
+def test_while_aws_is_busy_it_is_asked_again_and_says_so_once(
+    cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
     made, _, session = cloud([COMPLETED])
     made.refuse["DescribeTrainingJob"] = RefusedError("ThrottlingException", "Rate exceeded")
     waits: List[float] = []
@@ -78,7 +89,7 @@ def test_while_aws_is_busy_it_is_asked_again_and_says_so_once(cloud: Callable[..
         if len(waits) == 2:
             made.refuse.clear()
 
-    assert watching.follow_cloud("first", Quick(session), pause) == 0
+    assert watching.follow_cloud("first", Quick(session), tmp_path, pause) == 0
     said = capsys.readouterr().err
     assert said.count("ThrottlingException: Rate exceeded") == 1
     assert "try again in a minute" in said
@@ -94,18 +105,54 @@ class Quick:
         return self.session.client(service, config=Config(retries={"total_max_attempts": 1}))
 
 
+def test_report_and_videos_come_as_they_appear_and_fetch_may_replace_them(
+    cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
+    _, _, session = cloud([TRAINING, TRAINING, TRAINING, COMPLETED])
+    live = "first/output/intermediate"
+
+    def put(**files: bytes) -> None:
+        for name, content in files.items():
+            session.client("s3").put_object(Bucket="bucket", Key=f"{live}/{name}", Body=content)
+
+    steps: List[Callable[[], Any]] = [
+        lambda: put(**{"report.html": b"one", "metrics.jsonl": b"{}", "videos/iteration-1.mp4": b"mp4"}),
+        lambda: put(**{"report.html": b"two, longer"}),
+        lambda: put(**{"videos/iteration-2.mp4": b"mp4 too"}),
+    ]
+    assert watching.follow_cloud("first", session, tmp_path, lambda _: steps.pop(0)()) == 0
+    said = capsys.readouterr().err.splitlines()
+    here = tmp_path / live
+    names = ("report.html", "videos/iteration-1.mp4", "videos/iteration-2.mp4")
+    assert [line for line in said if line.startswith("new: ")] == [f"new: {here / name}" for name in names]
+    found = contents(tmp_path)
+    assert json.loads(found.pop("first/fetched.json"))["Fetched"]["From"] == "s3://bucket/first"
+    assert found == dict(zip((f"{live}/{name}" for name in names), (b"two, longer", b"mp4", b"mp4 too")))
+    fetching.check_home(tmp_path / "first")
+
+
+def test_files_that_may_not_be_read_are_said_once_and_the_log_goes_on(
+    cloud: Callable[..., Any], capsys: Any, tmp_path: Path
+) -> None:
+    _, _, session = cloud([{"OutputDataConfig": {"S3OutputPath": "s3://anothers"}}, TRAINING, COMPLETED], LINES)
+    (tmp_path / "first").mkdir()
+    assert watching.follow_cloud("first", session, tmp_path, lambda _: None) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 5
+    assert said.err.count("report and videos: store s3://anothers: first/output/intermediate: ") == 1
+
+
 @pytest.mark.parametrize("command", [watching, stopping], ids=["watch", "stop"])
 def test_a_job_that_is_nowhere_is_one_line(command: Any, cloud: Callable[..., Any], capsys: Any) -> None:
     _, _, session = cloud()
-    words = ["nowhere", "--cloud"] if command is watching else ["nowhere"]
-    assert command.main(words, lambda: session) == 2
+    assert command.main(["nowhere", "--cloud"], lambda: session) == 2
     said = capsys.readouterr().err
     assert said == "job nowhere: AWS does not take the request (ValidationException: Requested resource not found.)\n"
 
 
 def test_a_stop_is_asked_for_and_followed(cloud: Callable[..., Any], capsys: Any) -> None:
     made, stub, session = cloud([TRAINING, STOPPED])
-    assert stopping.main(["first", "--wait"], lambda: session) == 0
+    assert stopping.main(["first", "--cloud", "--wait"], lambda: session) == 0
     assert made.stopped
     assert stub.calls("StopTrainingJob") == [{"TrainingJobName": "first"}]
     assert "MaxRuntimeExceeded" in capsys.readouterr().err
@@ -113,13 +160,13 @@ def test_a_stop_is_asked_for_and_followed(cloud: Callable[..., Any], capsys: Any
 
 def test_what_has_ended_is_not_stopped_again(cloud: Callable[..., Any], capsys: Any) -> None:
     _, stub, session = cloud([COMPLETED])
-    assert stopping.main(["first"], lambda: session) == 0
+    assert stopping.main(["first", "--cloud"], lambda: session) == 0
     assert stub.calls("StopTrainingJob") == []
     assert "has ended already: Completed" in capsys.readouterr().err
 
 
-def test_expired_credentials_end_the_watching(cloud: Callable[..., Any]) -> None:
+def test_expired_credentials_end_the_watching(cloud: Callable[..., Any], tmp_path: Path) -> None:
     made, _, session = cloud([TRAINING])
     made.refuse["DescribeTrainingJob"] = RefusedError("ExpiredTokenException", "The security token has expired")
     with pytest.raises(UserError, match=r"log in again \(ExpiredTokenException: The security token has expired\)"):
-        watching.follow_cloud("first", session, lambda _: None)
+        watching.follow_cloud("first", session, tmp_path, lambda _: None)

@@ -7,24 +7,12 @@ from typing import Tuple
 
 import pytest
 
-from tests.image.containers import IMAGE, REPOSITORY, OptMl, Ran, docker
+from tests.image.containers import IMAGE, OptMl, Ran, build
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    built = docker(
-        "buildx",
-        "build",
-        "--load",
-        "-f",
-        str(REPOSITORY / "Dockerfile.cpu"),
-        "-t",
-        IMAGE,
-        str(REPOSITORY),
-        deadline_s=1800,
-    )
-    assert built.status == 0, built.output
-    return IMAGE
+    return build("cpu", IMAGE)
 
 
 @pytest.fixture

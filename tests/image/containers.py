@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGE = "sagemaker-rllib:test"
@@ -29,6 +29,34 @@ def docker(*words: str, deadline_s: float = 120.0) -> Ran:
         timeout=deadline_s,
     )
     return Ran(done.returncode, done.stdout)
+
+
+def build(flavor: str, tag: str) -> str:
+    """Builds the image of ``Dockerfile.<flavor>`` and returns its tag."""
+    dockerfile = str(REPOSITORY / f"Dockerfile.{flavor}")
+    built = docker("buildx", "build", "--load", "-f", dockerfile, "-t", tag, str(REPOSITORY), deadline_s=1800)
+    assert built.status == 0, built.output
+    return tag
+
+
+def locked(flavor: str) -> Set[Tuple[str, str]]:
+    """The packages of an image's lock and their versions."""
+    lock = (REPOSITORY / "docker" / "requirements" / f"image-{flavor}.txt").read_text()
+    return {_normalized(line.split()[0]) for line in lock.splitlines() if "==" in line and line[0] not in " #"}
+
+
+def installed(image: str) -> Set[Tuple[str, str]]:
+    """The Python packages of an image and their versions."""
+    program = """
+from importlib.metadata import distributions
+print(*(f"{d.metadata['Name']}=={d.version}" for d in distributions()), sep=chr(10))
+"""
+    return set(map(_normalized, docker("run", "--rm", image, "python", "-c", program).output.split()))
+
+
+def _normalized(requirement: str) -> Tuple[str, str]:
+    name, version = requirement.split("==")
+    return name.lower().replace("_", "-").replace(".", "-"), version
 
 
 class OptMl:

@@ -15,6 +15,7 @@ from typing import Dict, Iterator, List, NamedTuple
 import pytest
 
 from rl_app.store import Store, open_store
+from scripts import stopping, stores
 from tests.ports import free_port
 from tests.waiting import until
 
@@ -182,6 +183,66 @@ def test_stopping_saves_and_says_stopped_and_the_job_goes_on(stack: Stack, up: R
     )
     assert ran.status == 0 and f"going on from iteration {done}" in ran.output, ran.output
     assert stack.record("stopped")["TrainingJobStatus"] == "Completed"
+
+
+def test_the_newest_model_is_served_on_loopback_only(stack: Stack, up: Ran) -> None:
+    port = free_port()
+    environment = {"SERVE_PORT": str(port), "MODEL": "first"}
+    try:
+        started = stack.compose("up", "--detach", "--wait", "serve", **environment)
+        assert started.status == 0, started.output
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            b'{"observations": [[0.01, 0.02, -0.03, 0.04]]}',
+            {"Content-Type": "application/json"},
+        )
+        assert json.load(urllib.request.urlopen(request, timeout=10))["outputs"]["actions_0"][0] in (0, 1)
+        assert stack.compose("port", "serve", "8080", **environment).output.strip() == f"127.0.0.1:{port}"
+        assert f"http://127.0.0.1:{port}/" in stack.compose("logs", "serve", **environment).output
+        began = time.monotonic()
+        assert stack.compose("stop", "serve", **environment).status == 0
+        assert time.monotonic() - began < 8, "it ends at SIGTERM"
+    finally:
+        stack.compose("rm", "--stop", "--force", "serve")
+
+
+def test_scripts_stop_finds_the_container_and_the_job_saves(
+    stack: Stack, up: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "ROOT", stack.root)
+    endless = "stop.training_iteration=100000 config.min_iter_time_s=0"
+    process = subprocess.Popen(
+        ["docker", "compose", "run", "--rm", "-T", "train"],
+        cwd=str(stack.root),
+        env={**stack.environment, "JOB": "by-script", "HYPERPARAMETERS": endless},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: stack.store.read("by-script/checkpoints/metrics.jsonl"), 120)
+        job = stores.Job("by-script", stores.Place("compose", stack.store), stack.record("by-script"))
+        assert stopping.stop_here(job, wait=False) == 0
+        process.wait(timeout=60)
+    finally:
+        process.kill()
+    assert stack.record("by-script")["TrainingJobStatus"] == "Stopped"
+    assert stack.store.read("by-script/output/model.tar.gz")
+
+
+def test_up_evaluates_the_newest_job_and_several_by_name(stack: Stack, up: Ran) -> None:
+    completed = [name for name in stack.jobs() if stack.record(name)["TrainingJobStatus"] == "Completed"]
+    newest = max(completed, key=lambda name: str(stack.record(name)["CreationTime"]))
+    alone = stack.compose("up", "evaluate", JOB="how-good", HYPERPARAMETERS="evaluate_episodes=3 seed=7 videos=1")
+    assert alone.status == 0, alone.output
+    assert alone.output.count("Episode reward: ") == 3 and f"{newest}: PPO in CartPole-v1" in alone.output
+    assert stack.record("how-good")["TrainingJobStatus"] == "Completed"
+    (channel,) = stack.record("how-good")["InputDataConfig"]
+    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://rllib/{newest}/output/model.tar.gz"
+    models = "first s3://rllib/first/output/model.tar.gz"
+    both = stack.compose("up", "evaluate", MODEL=models, HYPERPARAMETERS="evaluate_episodes=2 videos=0")
+    assert both.status == 0, both.output
+    assert "first-2 - first" in both.output
 
 
 def script(stack: Stack, *words: str) -> Ran:

@@ -10,7 +10,7 @@ import pytest
 
 from rl_app.errors import UserError
 from rl_app.store import DirectoryStore
-from scripts import engine, evaluating
+from scripts import engine, evaluating, models
 from scripts.environments import ROOT
 from tests.made_jobs import make
 
@@ -66,7 +66,8 @@ def test_help_has_examples(tmp_path: Path) -> None:
 class TestWhere:
     def choose(self, *words: str, docker: Optional[str], monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.setattr(engine, "why_not", lambda: docker)
-        return evaluating.choose(evaluating.parse(words))
+        options = evaluating.parse(words)
+        return models.choose(options.engine, options.store, evaluating.places(options), "evaluating")
 
     @pytest.fixture
     def runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DirectoryStore:

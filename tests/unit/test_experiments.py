@@ -57,3 +57,12 @@ def test_cartpole_aws_has_the_settings_of_aws(machine: Machine) -> None:
             "use_pytorch": False,
         },
     }
+
+
+def test_catch_learns_on_a_gpu_where_there_is_one() -> None:
+    with_gpu, without = (
+        parse({"experiment": "catch"}, machine).trial["config"] for machine in (MACHINES[2], MACHINES[1])
+    )
+    asked = ("num_gpus", "num_workers", "simple_optimizer")
+    assert [with_gpu[name] for name in asked] == [1, 7, False]
+    assert [without[name] for name in asked] == [0, 0, True]

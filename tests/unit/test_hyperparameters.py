@@ -18,6 +18,7 @@ from rl_app.machine import Machine
 
 ROOT = Path(__file__).parents[2]
 TWO_CPUS = Machine(cpus=2, gpus=0)
+TWO_GPUS = Machine(cpus=8, gpus=2)
 LARGE = Machine(cpus=64, gpus=8)
 BARE = {"run": "PPO", "env": "CartPole-v1"}
 
@@ -385,6 +386,37 @@ class TestValues:
     )
     def test_a_possible_value_passes(self, words: str) -> None:
         assert job(*words.split()).trial["env"] == "CartPole-v1"
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "num_gpus=2",
+            "num_gpus=0.5 num_workers=2 num_gpus_per_worker=0.75",
+            "num_gpus=1 num_workers=2 num_gpus_per_worker=0.5",
+            "num_workers=6 num_gpus_per_worker=0.3333",
+            "num_workers=1 num_gpus_per_worker=2",
+        ],
+    )
+    def test_gpus_that_there_are_are_given(self, words: str) -> None:
+        assert job(*(f"config.{word}" for word in words.split()), machine=TWO_GPUS)
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("num_gpus=3", "config.num_gpus = 3: this machine has 2 GPUs, so at most 2"),
+            ("num_gpus=1.5 num_workers=2 num_gpus_per_worker=0.5", "takes more than this machine's 2 GPUs"),
+            ("num_gpus=2 num_workers=1 num_gpus_per_worker=0.1", "takes more than this machine's 2 GPUs"),
+            # Three workers would not fill two GPUs, but none has parts of both
+            ("num_workers=3 num_gpus_per_worker=0.6", "of which a worker has a part of one or whole ones"),
+            (
+                "num_workers=2 num_gpus_per_worker=1 evaluation_num_workers=1 evaluation_interval=1",
+                "config.evaluation_num_workers = 1 and config.num_gpus = 0 that takes more",
+            ),
+            ("num_workers=1 num_gpus_per_worker=1.5", "must be 0 to 1 or a whole number"),
+        ],
+    )
+    def test_more_gpus_than_there_are_are_refused_before_ray_starts(self, words: str, said: str) -> None:
+        assert said in refusal(*(f"config.{word}" for word in words.split()), machine=TWO_GPUS)
 
     def test_what_the_machine_limits_is_left_to_the_machine(self) -> None:
         assert job("config.num_workers=9", "config.num_gpus=1", machine=None).trial["config"]["num_workers"] == 9

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import List
+
 import pytest
 
-from rl_app import metric_definitions
+from rl_app import hyperparameters, metric_definitions, sagemaker
 from rl_app.errors import UserError
 from scripts import deploying, launching, predicting, pushing, roles, watching
 from scripts.launching import Order
@@ -75,9 +77,9 @@ def test_every_option_is_in_the_request() -> None:
 
 
 def test_hyperparameters_are_those_of_train_and_say_where_live_files_go() -> None:
-    options = launching.parse(["evaluate", "cartpole-aws", "config.lr=0.1", "--model", "first", "--max-run", "60"])
+    options = launching.parse(["train", "cartpole-aws", "config.lr=0.1", "--max-run", "60"])
     assert launching.check(options) == {
-        "command": "evaluate",
+        "command": "train",
         "experiment": "cartpole-aws",
         "rl.training.config.lr": "0.1",
         "max_run": "60",
@@ -90,9 +92,38 @@ def test_hyperparameters_are_those_of_train_and_say_where_live_files_go() -> Non
     assert launching.model_url("first", "s3://bucket/jobs") == "s3://bucket/jobs/first/output/model.tar.gz"
 
 
+@pytest.mark.parametrize("model", [["first"], ["--model", "first"]], ids=["word", "flag"])
+def test_hyperparameters_of_an_evaluation_are_those_that_the_container_takes(model: List[str]) -> None:
+    options = launching.parse(["evaluate", *model, "evaluate_episodes=5", "deterministic=false", "--max-run", "60"])
+    made = launching.check(options)
+    assert made == {"command": "evaluate", "evaluate_episodes": "5", "deterministic": "false", "max_run": "60"}
+    hyperparameters.parse_evaluation({**made, **launching.sagemakers("e", "s3://bucket", "eu-west-1", False)})
+    assert options.model == "first"
+
+
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["train"], "cartpole"),
+        (["train", "--program", "examples/program/random_search.py"], "random_search"),
+        (["evaluate", "first"], "first-evaluation"),
+        (["evaluate", "s3://bucket/jobs/second/output/model.tar.gz"], "second-evaluation"),
+        (["evaluate", "s3://bucket/mine.tar.gz"], "mine-evaluation"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_job_is_named_after_what_it_is_about(words: List[str], about: str) -> None:
+    options = launching.parse(words)
+    assert launching.subject(options, launching.hyperparameters_of(options)) == about
+    sagemaker.check_job_name(launching.default_name(about * 5))
+
+
 @pytest.mark.parametrize(
     ("instance_type", "flavor"),
-    [("ml.p3.2xlarge", "gpu"), ("ml.g4dn.xlarge", "gpu"), ("ml.c5.xlarge", "cpu"), ("ml.m5.large", "cpu")],
+    [
+        *((f"ml.{kind}.xlarge", "gpu") for kind in ("p2", "p3", "p4d", "p5", "g4dn", "g5", "g6", "g6e")),
+        *((f"ml.{kind}.xlarge", "cpu") for kind in ("c5", "m5", "t3", "r7i")),
+    ],
 )
 def test_the_instance_type_picks_the_image(instance_type: str, flavor: str) -> None:
     assert launching.flavor_of(instance_type) == flavor

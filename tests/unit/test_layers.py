@@ -21,9 +21,10 @@ ROOT = Path(__file__).parents[2]
 ORDER = ["entry", "commands", "workers", "facts"]
 LAYERS = {
     "entry": ["__main__"],
-    "commands": ["train", "evaluate", "serve", "local_mode", "board"],
+    "commands": ["train", "evaluate", "serve", "local_mode", "board", "doctor"],
     "facts": [
-        *("algorithms", "disk", "errors", "experiments", "hyperparameters", "machine", "metric_definitions", "rules"),
+        *("algorithms", "cuda", "disk", "errors", "experiments", "hyperparameters", "machine", "metric_definitions"),
+        "rules",
         *("sagemaker", "source"),
     ],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Mapping
+from typing import Mapping, Optional
 
 import pytest
 
@@ -22,6 +22,13 @@ def cpus(tmp_path: Path, membership: str, files: Mapping[str, str]) -> int:
 @pytest.fixture(autouse=True)
 def many_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)))
+
+
+@pytest.fixture(autouse=True)
+def with_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TensorFlow of the GPU image, and no limit on what it sees."""
+    monkeypatch.setattr(machine, "has_cuda", lambda: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +88,34 @@ def test_without_nvidia_smi_there_is_no_gpu(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert machine.detect().gpus == 0
+
+
+TWO_GPUS = 'printf "GPU 0: A (UUID: a)\\nGPU 1: A (UUID: b)\\n"'
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"), [("1", 1), ("0,1", 2), ("1,0,7", 2), ("", 0), ("-1", 0), ("1,-1,0", 1), ("GPU-b", 1)]
+)
+def test_gpus_that_the_process_may_not_see_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, expected: int
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+    assert nvidia_smi(tmp_path, monkeypatch, TWO_GPUS) == expected
+
+
+def test_without_cuda_no_gpu_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_cuda", lambda: False)
+
+    assert nvidia_smi(tmp_path, monkeypatch, TWO_GPUS) == 0
+
+
+@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("1073741824\n", 1024**3), ("max\n", None), (f"{2**63 - 4096}\n", None)]
+)
+def test_memory_is_that_of_the_cgroup(tmp_path: Path, file: str, limit: str, expected: Optional[int]) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(limit)
+
+    assert machine.memory(tmp_path) == (expected or machine.physical_memory())

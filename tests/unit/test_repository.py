@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import pytest
 
@@ -52,9 +52,17 @@ def test_a_lock_names_no_host_and_no_path_of_a_machine(lock: Path) -> None:
     assert re.findall(r"\S*://\S*|--(?:extra-)?index-url|--find-links|\s[/~]\S*|file:\S*", text) == []
 
 
+def listed_in(file: Path) -> List[Tuple[str, str]]:
+    """The packages of a list and their versions, with those of the lists that it takes in."""
+    text = file.read_text()
+    below = [file.parent / name for name in re.findall(r"^-r (\S+)", text, re.MULTILINE)]
+    own = re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:==(\S+))?", text, re.MULTILINE)
+    return [*own, *(package for taken in below for package in listed_in(taken))]
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=NAMES)
 def test_a_lock_is_made_from_its_list(lock: Path) -> None:
-    listed = re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:==(\S+))?", lock.with_suffix(".in").read_text(), re.MULTILINE)
+    listed = listed_in(lock.with_suffix(".in"))
     locked = pins(lock)
     assert listed
     assert [name for name, version in listed if locked.get(name) != (version or locked.get(name, ""))] == []
@@ -66,6 +74,26 @@ def test_the_test_lock_agrees_with_the_image_lock() -> None:
     shared = {name: (image[name], test[name]) for name in image.keys() & test.keys()}
     assert shared, "the tests' tools share packages with what they test"
     assert {name: versions for name, versions in shared.items() if versions[0] != versions[1]} == {}
+
+
+def test_the_gpu_image_holds_what_the_cpu_image_holds_but_for_tensorflow() -> None:
+    cpu, gpu = (pins(ROOT / "docker" / "requirements" / f"image-{flavor}.txt") for flavor in ("cpu", "gpu"))
+    assert gpu.pop("tensorflow") == cpu.pop("tensorflow-cpu")
+    cuda = {name for name in gpu if name.startswith("nvidia-")}
+    assert {name: version for name, version in gpu.items() if name not in cuda} == cpu
+    assert all(name.endswith("-cu11") for name in cuda) and len(cuda) == 8
+
+
+def test_below_the_marker_the_dockerfiles_are_the_same() -> None:
+    marker = "# ---- the same for CPU and GPU from here on ----\n"
+    parts = [(ROOT / f"Dockerfile.{flavor}").read_text().partition(marker) for flavor in ("cpu", "gpu")]
+    (cpu, found, below), (gpu, _, below_gpu) = parts
+    assert found and below == below_gpu
+    for above, flavor in ((cpu, "cpu"), (gpu, "gpu")):
+        assert re.findall("^FROM .*|^ARG .*", above, re.MULTILINE) == [
+            "FROM python:3.8-slim-bookworm AS base",
+            f"ARG LOCK=image-{flavor}",
+        ]
 
 
 @pytest.mark.parametrize("path", [*COMMANDS, *shell_scripts()], ids=lambda path: str(path.relative_to(ROOT)))

@@ -93,3 +93,25 @@ def test_a_ring_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureF
         testing.parse(["stack"], root)
     assert refused.value.code == 2
     assert "stack: there is no such ring; there are unit" in capsys.readouterr().err
+
+
+def test_a_ring_on_request_is_left_out_and_said_to_be(root: Path) -> None:
+    for ring in ("app", "gpu"):
+        (root / "tests" / ring).mkdir()
+    assert testing.parse([], root)[0] == ["unit", "app"]
+    assert testing.parse(["gpu"], root)[0] == ["gpu"]
+    assert testing.only_on_request(["unit", "app"], root) == ["gpu"]
+    assert testing.only_on_request(["unit"], root) == [], "who names rings knows what the others are"
+
+
+def test_a_run_of_all_counts_what_is_on_request_as_skipped_and_says_why(
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "tests" / "gpu").mkdir()
+    for ring in ("unit", "gpu"):
+        (root / "tests" / ring / f"test_{ring}.py").write_text("def test_passes(): pass")
+    monkeypatch.setattr(testing.environments, "ensure", lambda locks: Path(sys.executable))
+    assert testing.main([], root) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-1] == "1 passed, 0 failed, 1 skipped"
+    assert "`scripts/test gpu` runs it" in lines[-2]

@@ -101,3 +101,41 @@ def test_an_engine_that_does_not_answer_is_not_waited_for(
 def test_a_directory_as_the_store_means_a_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert training.choose(None, "elsewhere") == "process"
     assert "--store elsewhere is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--gpu"], "--gpu: `docker info` says: Cannot connect to the Docker daemon. Is it running?"),
+        (["--gpu", "--engine", "process"], "--gpu: goes with --engine docker; what trains in a process has no CUDA"),
+    ],
+    ids=" ".join,
+)
+def test_without_a_gpu_to_train_on_one_line_says_how_to_go_on(
+    tmp_path: Path, no_engine: Dict[str, str], words: List[str], said: str
+) -> None:
+    refused = train(words, tmp_path, no_engine)
+    (line,) = refused.stderr.splitlines()
+    assert refused.returncode == 2
+    assert line.startswith(said) and line.endswith("without --gpu the CPU trains")
+
+
+@pytest.mark.parametrize(
+    ("docker_says", "ours"),
+    [
+        (
+            'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+            "this engine has no NVIDIA container toolkit: install nvidia-container-toolkit where it runs",
+        ),
+        (
+            "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: running hook "
+            "#0: error running hook: exit status 1, stderr: Auto-detected mode as 'legacy' "
+            "nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+            "the NVIDIA container toolkit finds no driver or no GPU: initialization error: nvml error: driver not "
+            "loaded: unknown.",
+        ),
+        ("`docker run` did not answer in 300 s", "`docker run` did not answer in 300 s"),
+    ],
+)
+def test_why_docker_gives_no_gpu(docker_says: str, ours: str) -> None:
+    assert engine.gpu_trouble(docker_says) == ours

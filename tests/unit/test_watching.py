@@ -40,7 +40,7 @@ class LocalJob:
             log.write(text)
 
     def follow(self, pause: Callable[[float], None]) -> int:
-        return watching.follow_local(stores.find("first", str(self.runs)), pause)
+        return watching.follow_local(stores.find("first", str(self.runs)), self.runs, pause)
 
 
 @pytest.fixture
@@ -83,8 +83,21 @@ def test_ctrl_c_leaves_it_running_and_says_what_stops_it(job: LocalJob, capsys: 
         raise KeyboardInterrupt
 
     assert job.follow(interrupt) == 130
-    assert "first goes on; Ctrl-C where it was started, or `kill 123` on here, stops it" in capsys.readouterr().err
+    assert "first goes on; `scripts/stop first` stops it" in capsys.readouterr().err
     assert stores.find("first", str(job.runs)).state == "InProgress"
+
+
+def test_report_and_videos_are_named_where_they_are(job: LocalJob, capsys: Any) -> None:
+    job.record("InProgress")
+    video = job.log.parent / "videos" / "iteration-1.mp4"
+
+    def end() -> None:
+        video.parent.mkdir()
+        video.write_bytes(b"mp4")
+        job.record("Completed")
+
+    assert job.follow(lambda _: end()) == 0
+    assert f"new: {video}" in capsys.readouterr().err.splitlines()
 
 
 def test_a_store_without_the_job_is_refused(tmp_path: Path, capsys: Any) -> None:

@@ -1,0 +1,196 @@
+"""The command ``serve``: a trained policy behind SageMaker's hosting contract, on port 8080.
+
+It serves the model of ``/opt/ml/model``; where it is told a store or a model, it fetches that first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import socket
+import sys
+import tempfile
+import time
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, Mapping, Optional, Sequence
+
+from rl_app import sagemaker
+from rl_app.errors import JobError, UserError, reason_of
+from rl_app.policies import Policy
+
+EXAMPLES = """
+examples:
+  python -m rl_app serve                      the model of /opt/ml/model, as SageMaker mounts it
+  python -m rl_app serve --store runs         the newest completed job's
+  python -m rl_app serve first --store runs --port 8081
+  python -m rl_app serve path/to/model.tar.gz
+
+Where an argument is not given, the environment is asked: MODEL, STORE, and for --port SAGEMAKER_BIND_TO_PORT.
+Settings in the environment, with their defaults:
+  SERVE_MAX_BODY_MB=25       the largest request; 0 for any. SAGEMAKER_MAX_PAYLOAD_IN_MB of a batch transform wins
+  SERVE_CLIENT_TIMEOUT_S=30  how long a client may take to send a request, or to take its answer
+  SERVE_IDLE_TIMEOUT_S=75    how long a connection may be idle between two requests
+  SERVE_DRAIN_S=24           how long what is under way may take after SIGTERM; SageMaker kills after 30
+Exit status: 0 ended by a signal, 1 failed, 2 refused.
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment sets; ``max_body`` is in bytes, None for any."""
+
+    max_body: Optional[int]
+    client_timeout_s: float
+    idle_timeout_s: float
+    drain_s: float
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Serves until a signal; returns the exit status: 2 for what the user can fix, with one line that says what."""
+    began = time.monotonic()
+    options = parse(arguments, environ)
+    try:
+        settings = read_settings(environ)
+        with ExitStack() as stack:
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="serve-")))
+            policy = load(options, scratch, environ)
+            listening = stack.enter_context(listen(options.host, options.port))
+            announce(policy, options.address or address_of(listening), time.monotonic() - began)
+            serve(policy, listening, settings)
+        return 0
+    except (UserError, JobError) as error:
+        print(reason_of(error), file=sys.stderr)
+        return error.errno
+
+
+def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
+    """The command line, and what the environment says in its place."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rl_app serve",
+        description="Serve a trained policy over HTTP, as SageMaker's hosting asks for it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a job, an s3:// URL, a model.tar.gz or a directory")
+    parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX] or a directory, where jobs are looked up")
+    parser.add_argument("--host", default="0.0.0.0", help="the address to listen on; default: all")
+    parser.add_argument("--port", metavar="N", help="default: 8080")
+    parser.add_argument("--address", metavar="URL", help="where a browser finds it, if that is elsewhere")
+    options = parser.parse_args(list(arguments))
+    options.model = options.model or environ.get("MODEL") or None
+    options.store = options.store or environ.get("STORE") or None
+    options.port = options.port or environ.get("SAGEMAKER_BIND_TO_PORT") or "8080"
+    return options
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Raises UserError for what makes no sense."""
+    name = "SAGEMAKER_MAX_PAYLOAD_IN_MB" if environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") else "SERVE_MAX_BODY_MB"
+    megabytes = number(name, environ.get(name, ""), 25.0)
+
+    def seconds(name: str, default: float) -> float:
+        return number(name, environ.get(name, ""), default, least=0.1)
+
+    return Settings(
+        max_body=int(megabytes * 2**20) or None,
+        client_timeout_s=seconds("SERVE_CLIENT_TIMEOUT_S", 30.0),
+        idle_timeout_s=seconds("SERVE_IDLE_TIMEOUT_S", 75.0),
+        drain_s=seconds("SERVE_DRAIN_S", 24.0),
+    )
+
+
+def number(name: str, text: str, default: float, least: float = 0.0) -> float:
+    """A setting; raises UserError."""
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not least <= value < 1e6:
+        raise UserError(f"{name} = {text}: must be a number from {least:g} to 999999")
+    return value
+
+
+def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str]) -> Policy:
+    """The policy, which has answered once; raises UserError where there is none or it is broken."""
+    from rl_app import artifacts
+    from rl_app.serving.app import warm
+
+    if options.model or options.store:
+        from rl_app.store import open_store
+
+        store = open_store(options.store or "runs", environ)
+        model = artifacts.locate(options.model, store, environ) if options.model else artifacts.newest(store)
+        print(f"model {model.name}: {model.uri}", file=sys.stderr, flush=True)
+        model.fetch(scratch / "fetched")
+        directory = scratch / "fetched"
+    else:
+        directory = sagemaker.paths(environ).model
+        if not directory.is_dir():
+            raise UserError(f"{directory}: is missing; SageMaker mounts the model there, and MODEL names another")
+    opened = artifacts.opened(directory, scratch / "model")
+    policy = Policy.load(opened)
+    try:
+        warm(policy)
+    except UserError:
+        raise
+    except Exception as error:  # onnxruntime's and TensorFlow's exceptions have no base of their own
+        raise UserError(f"{opened}: the policy does not answer: {str(error).strip().splitlines()[0]}") from error
+    return policy
+
+
+def listen(host: str, port: str) -> socket.socket:
+    """The socket to serve on; raises UserError where the port cannot be had."""
+    if not (port.isdigit() and int(port) < 65536):
+        raise UserError(f"port = {port}: must be 0 to 65535")
+    try:
+        return socket.create_server((host, int(port)), backlog=2048)
+    except OSError as error:
+        raise UserError(f"port = {port}: {os.strerror(error.errno) if error.errno else error}") from None
+
+
+def address_of(listening: socket.socket) -> str:
+    """The URL by which this machine finds the server."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"
+
+
+def announce(policy: Policy, address: str, seconds: float) -> None:
+    """Says what is served, and where."""
+    facts = policy.facts
+    reward = facts.get("training", {}).get("episode_reward_mean")
+    worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
+    print(
+        f"serving {facts['algorithm']} on {facts.get('env')}{worth}, by {policy.engine}: {address} "
+        f"after {seconds:.2f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
+    """Answers until a signal, then drains."""
+    import numpy as np
+
+    from rl_app.serving import server
+    from rl_app.serving.app import App, Limits
+    from rl_app.serving.batching import Answers
+    from rl_app.serving.journal import Journal
+    from rl_app.serving.messages import Reader
+
+    # Lists of different lengths are refused, and the client is told so
+    warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
+    # What is loaded by now stays: the garbage collector need not look at it again and again
+    gc.collect()
+    gc.freeze()
+    journal, reader = Journal(), Reader(policy)
+
+    def app(under_way: Callable[[], int]) -> App:
+        answers = Answers(policy, reader, np.random.default_rng(), journal.batch, under_way)
+        return App(policy, reader, answers, journal, Limits(settings.max_body))
+
+    patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
+    server.run(app, listening, journal, patience)

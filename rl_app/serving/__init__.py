@@ -1,0 +1,1 @@
+"""The HTTP side of ``serve``: requests in, a policy's answers out."""

@@ -1,0 +1,183 @@
+"""The page that a person sees at ``/``: what policy this is, and a form that asks it.
+
+The card is HTML written here, every value escaped; the form and the answers are made by ``page.js`` from data in the
+page. By its content security policy the page asks no other host, and runs no other script.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from rl_app.pages import STYLE, UNKNOWN, content_security_policy, definitions, embedded, number, tile
+from rl_app.policies import Input, Policy, Space
+from rl_app.serving.observations import bounds, shape_of
+from rl_app.serving.openapi import parts
+
+# Where a Box has a larger bound, its author meant that there is none
+NO_BOUND = 1e30
+# Numbers of a Box up to which each is told its own bounds
+MOST_BOUNDS = 8
+
+
+class Page(NamedTuple):
+    """The page, and the value of its ``Content-Security-Policy`` header."""
+
+    html: bytes
+    security: str
+
+
+def render(policy: Policy) -> Page:
+    """The page for this policy: one file that asks no other host."""
+    script, style = beside("page.js"), STYLE.read_text(encoding="utf-8") + beside("page.css")
+    facts = policy.facts
+    html = Template(beside("page.html")).substitute(
+        title=escape(f"{facts['algorithm']} on {facts.get('env', 'an environment')}"),
+        what=escape(f"A trained policy, answered by {policy.engine}. Ask it below, or by POST /invocations."),
+        tiles="".join(tile(*each) for each in tiles(facts)),
+        card=definitions(card(policy)),
+        versions=definitions(facts.get("versions", {})),
+        observation=words(policy.observation_space),
+        action=words(policy.action_space),
+        data=embedded(data(policy)),
+        script=script,
+        style=style,
+    )
+    security = content_security_policy(script, style, "connect-src 'self'", "frame-ancestors 'none'")
+    return Page(html.encode(), security)
+
+
+def beside(name: str) -> str:
+    """A file of this package."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+# ---- the card
+
+
+def tiles(facts: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
+    """What is to be seen at first sight: (name, value, note)."""
+    training = facts.get("training", {})
+    low, high = training.get("episode_reward_min"), training.get("episode_reward_max")
+    span = "mean of episodes" if low is None else f"episodes {number(low)} to {number(high)}"
+    seconds, steps = training.get("time_total_s"), training.get("timesteps_total")
+    return [
+        ("reward in training", number(training.get("episode_reward_mean")), span),
+        ("iteration", number(training.get("training_iteration")), "that was exported"),
+        ("env steps", number(steps), "trained on"),
+        ("trained for", UNKNOWN if seconds is None else f"{seconds:,.0f} s", "up to that iteration"),
+    ]
+
+
+def card(policy: Policy) -> Dict[str, Any]:
+    """The facts of the policy, in words."""
+    facts = policy.facts
+    memory = f"{' and '.join(map(str, policy.state_sizes))} numbers" if policy.state_sizes else "none"
+    return {
+        "algorithm": facts["algorithm"],
+        "environment": facts.get("env"),
+        "experiment": facts.get("training", {}).get("experiment"),
+        "seed": facts.get("seed"),
+        "engine": policy.engine,
+        "memory": memory,
+        "observation filter": "mean and deviation" if facts["observation_filter"] else "none",
+        "actions drawn from": facts["action_distribution"],
+        "actions clipped": "to their space" if facts["clip_actions"] else "not",
+    }
+
+
+def words(space: Space) -> str:
+    """A space as HTML that a person reads."""
+    kind = space["type"]
+    if kind == "Dict":
+        return listed("all of", [(key, words(part)) for key, part in space["spaces"].items()])
+    if kind == "Tuple":
+        return listed("in this order", [(str(i), words(part)) for i, part in enumerate(space["spaces"])])
+    return escape(in_words(space))
+
+
+def listed(head: str, pairs: Sequence[Tuple[str, str]]) -> str:
+    """Named parts, one below the other."""
+    items = "".join(f"<li><b>{escape(name)}</b>: {text}</li>" for name, text in pairs)
+    return f"{head}<ul>{items}</ul>"
+
+
+def in_words(space: Space) -> str:
+    """A space that has no parts."""
+    kind = space["type"]
+    if kind == "Discrete":
+        return f"one of {space['n']}: 0 to {space['n'] - 1}"
+    if kind == "MultiDiscrete":
+        return f"{len(space['nvec'])} integers, {in_bounds(compact(space))}"
+    if kind == "MultiBinary":
+        return f"{space['n']} times 0 or 1"
+    shape = space["shape"]
+    many = "a number" if not shape else f"{' by '.join(map(str, shape))} numbers"
+    return f"{many} ({space['dtype']}), {in_bounds(compact(space))}"
+
+
+def in_bounds(box: Space) -> str:
+    """The bounds of a Box, as :func:`compact` gives it."""
+    low, high = box["low"], box["high"]
+    if not isinstance(low, list):
+        return interval(low, high)
+    if len(low) > MOST_BOUNDS:
+        return "each within its own bounds"
+    return "; ".join(interval(*each) for each in zip(low, high))
+
+
+def interval(low: Optional[float], high: Optional[float]) -> str:
+    """What a number may be."""
+    if low is None:
+        return "any" if high is None else f"up to {high:.4g}"
+    return f"from {low:.4g}" if high is None else f"{low:.4g} to {high:.4g}"
+
+
+# ---- what the form is made from
+
+
+def data(policy: Policy) -> Dict[str, Any]:
+    """What ``page.js`` needs to know."""
+    looking_back = {name: box(policy.inputs[name]) for name in ("prev_action", "prev_reward") if name in policy.inputs}
+    return {
+        "observation": compact(policy.observation_space),
+        "actions": [compact(part) for part in parts(policy.action_space)],
+        "distribution": policy.facts["action_distribution"],
+        "unsampled": policy.unsampled,
+        "states": len(policy.state_sizes),
+        "previous": looking_back,
+    }
+
+
+def compact(space: Space) -> Dict[str, Any]:
+    """A space as the form needs it: with its shape, and one pair of bounds where all its numbers have the same."""
+    kind = space["type"]
+    if kind == "Dict":
+        return {"type": kind, "spaces": {key: compact(part) for key, part in space["spaces"].items()}}
+    if kind == "Tuple":
+        return {"type": kind, "spaces": [compact(part) for part in space["spaces"]]}
+    low, high = limits(space)
+    if len({*zip(low, high)}) == 1:
+        return {**space, "shape": shape_of(space), "low": low[0], "high": high[0]}
+    return {**space, "shape": shape_of(space), "low": low, "high": high}
+
+
+def limits(space: Space) -> Iterator[List[Optional[float]]]:
+    """The smallest and the largest of each number, None where there is no bound."""
+    if space["type"] == "Box":
+        return ([bound(value) for value in space[side]] for side in ("low", "high"))
+    return (np.broadcast_to(each, shape_of(space)).ravel().tolist() for each in bounds(space))
+
+
+def bound(value: Optional[float]) -> Optional[float]:
+    """None where it is no bound to speak of."""
+    return None if value is None or abs(value) > NO_BOUND else value
+
+
+def box(given: Input) -> Dict[str, Any]:
+    """An input of the network as a space of the form."""
+    return {"type": "Box", "shape": given.shape or (), "dtype": np.dtype(given.dtype).name, "low": None, "high": None}

@@ -1,0 +1,337 @@
+"""One observation, one action: of the trained agent, of evaluate, of the server, and by either engine.
+
+For every algorithm of the registry and every kind of space: a policy is trained a little and exported, then
+hypothesis draws observations, and the action that ``compute_action(explore=False)`` gives for each is held against
+evaluate's, the server's for one observation and for a batch, and TensorFlow's. Discrete actions are equal to the
+bit, continuous ones within 1e-6. The end of the run has a table of how many were compared.
+
+Left out is DQN with ``noisy``: RLlib 0.8.5 draws the noise of its layers in every pass, with ``explore=False`` too,
+so that the agent does not agree with itself.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+
+import gym
+import numpy as np
+import pytest
+from gym import spaces
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from rl_app import algorithms
+from rl_app.episodes import Exported
+from rl_app.hyperparameters import parse
+from rl_app.machine import Machine
+from rl_app.policies import Policy
+from rl_app.rules import LEAST_WORKERS
+from tests.app.any_space import as_json, values
+from tests.app.serving import Served
+from tests.waiting import until
+
+EXAMPLES = 60
+"""Episodes that hypothesis draws for each case, of 1 to 8 observations."""
+LONGEST = 8
+ROUNDING = 1e-6
+MACHINE = Machine(3, 0)
+ONE_THREAD = {
+    name: {"intra_op_parallelism_threads": 1, "inter_op_parallelism_threads": 1}
+    for name in ("tf_session_args", "local_tf_session_args")
+}
+
+BOX = spaces.Box(-10.0, 10.0, (4,), np.float32)
+WIDE = spaces.Box(-1000.0, 5000.0, (3,), np.float64)
+TORQUES = spaces.Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 0.5], np.float32))
+DICT = spaces.Dict({"parcel": spaces.Discrete(3), "at": BOX, "doors": spaces.MultiBinary(2)})
+TUPLE = spaces.Tuple([spaces.Discrete(4), WIDE, spaces.MultiDiscrete([3, 2])])
+THREE = spaces.Discrete(3)
+MIXED = spaces.Tuple([spaces.Discrete(3), spaces.Box(-1.0, 1.0, (2,), np.float32), spaces.MultiDiscrete([2, 3])])
+
+SMALL = {"model": {"fcnet_hiddens": [16, 16]}, "rollout_fragment_length": 16, "train_batch_size": 32}
+ON_POLICY = {**SMALL, "num_gpus": 0}
+PPO = {**SMALL, "sgd_minibatch_size": 16, "num_sgd_iter": 2, "simple_optimizer": True}
+LSTM = {"model": {"use_lstm": True, "lstm_cell_size": 8, "fcnet_hiddens": [16], "max_seq_len": 8}}
+FILTERED = {"observation_filter": "MeanStdFilter"}
+REPLAY = {**SMALL, "buffer_size": 500, "learning_starts": 32, "timesteps_per_iteration": 64}
+# The critics and actors of these have settings of their own for their networks
+OFF_POLICY = {key: value for key, value in REPLAY.items() if key != "model"}
+DDPG = {**OFF_POLICY, "actor_hiddens": [16, 16], "critic_hiddens": [16, 16]}
+SAC = {**OFF_POLICY, "Q_model": {"fcnet_hiddens": [16]}, "policy_model": {"fcnet_hiddens": [16]}}
+DISTRIBUTED = {"num_gpus": 0, "optimizer": {"num_replay_buffer_shards": 1, "debug": False}}
+
+
+class Case(NamedTuple):
+    algorithm: str
+    observations: gym.Space
+    actions: gym.Space
+    config: Mapping[str, Any]
+
+
+CASES = {
+    "PPO": Case("PPO", BOX, THREE, PPO),
+    "PPO, filter": Case("PPO", WIDE, THREE, {**PPO, **FILTERED}),
+    "PPO, matrix": Case("PPO", spaces.Box(-1.0, 1.0, (2, 3), np.float32), THREE, {**PPO, **FILTERED}),
+    "PPO, one-hot": Case("PPO", spaces.Discrete(9), spaces.MultiDiscrete([3, 4]), PPO),
+    "PPO, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **FILTERED}),
+    "PPO, Tuple to Tuple": Case("PPO", TUPLE, MIXED, PPO),
+    "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}),
+    "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}),
+    "APPO": Case("APPO", BOX, THREE, ON_POLICY),
+    "IMPALA": Case("IMPALA", DICT, THREE, ON_POLICY),
+    "A2C": Case("A2C", BOX, TORQUES, SMALL),
+    "A2C, LSTM": Case("A2C", TUPLE, THREE, {**SMALL, **LSTM}),
+    "A3C": Case("A3C", BOX, THREE, SMALL),
+    "PG": Case("PG", TUPLE, MIXED, SMALL),
+    "MARWIL": Case("MARWIL", BOX, THREE, {**SMALL, "replay_buffer_size": 500}),
+    "DQN": Case("DQN", DICT, THREE, {**REPLAY, **FILTERED}),
+    "DQN, distributional": Case("DQN", BOX, THREE, {**REPLAY, "num_atoms": 5, "v_min": -5.0, "v_max": 5.0}),
+    "SimpleQ": Case("SimpleQ", spaces.Discrete(9), THREE, REPLAY),
+    "APEX": Case("APEX", BOX, THREE, {**REPLAY, **DISTRIBUTED, "target_network_update_freq": 50}),
+    "SAC": Case("SAC", BOX, TORQUES, {**SAC, **FILTERED}),
+    "SAC, Discrete": Case("SAC", TUPLE, THREE, SAC),
+    "DDPG": Case("DDPG", DICT, TORQUES, DDPG),
+    "APEX_DDPG": Case("APEX_DDPG", BOX, TORQUES, {**DDPG, **DISTRIBUTED, "target_network_update_freq": 50}),
+    "TD3": Case("TD3", BOX, TORQUES, {**DDPG, **FILTERED}),
+}
+
+
+def environments(case: Case) -> Callable[[Any], gym.Env]:
+    """Makes environments of the case, which Ray's workers have to be sent: they cannot import this module."""
+    # Each environment has spaces of its own: the generator of one that has drawn does not survive Gym 0.22's pickling
+    unused, length = pickle.dumps((case.observations, case.actions)), LONGEST
+
+    class Sampled(gym.Env):
+        """Any observation follows on any action; the reward is better for small actions."""
+
+        def __init__(self) -> None:
+            self.observation_space, self.action_space = pickle.loads(unused)
+
+        def seed(self, seed: int = 0) -> None:
+            self.observation_space.seed(seed)
+
+        def reset(self) -> Any:
+            self.steps = 0
+            return self.observation_space.sample()
+
+        def step(self, action: Any) -> Tuple[Any, float, bool, Dict[str, Any]]:
+            self.steps += 1
+            parts = action if isinstance(action, (tuple, list)) else (action,)
+            reward = -sum(float(np.abs(part).sum()) for part in parts)
+            return self.observation_space.sample(), reward, self.steps == length, {}
+
+    return lambda env_config: Sampled()
+
+
+class Trained(NamedTuple):
+    """The agent, its policy by both engines, and the server of it."""
+
+    case: Case
+    agent: Any
+    exported: Policy
+    tensorflow: Policy
+    server: Served
+
+
+@pytest.fixture(scope="module")
+def ray_running() -> Iterator[None]:
+    from rl_app import cluster
+
+    with cluster.running(MACHINE):
+        yield
+
+
+@pytest.fixture(scope="module", params=CASES)
+def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    case, directory = CASES[request.param], tmp_path_factory.mktemp("case")
+    with trainer(case, directory) as agent:
+        exported, tensorflow = export(agent, directory)
+        with Served(exported) as server:
+            yield Trained(case, agent, Policy.load(exported), Policy.load(tensorflow), server)
+
+
+@contextmanager
+def trainer(case: Case, directory: Path) -> Iterator[Any]:
+    """An agent that has begun to learn, built as the job of an experiment builds it."""
+    from rl_app.train import Trial, build_trainer
+
+    workers = {"num_workers": LEAST_WORKERS.get(case.algorithm, 0)}
+    common = {**ONE_THREAD, **workers, "min_iter_time_s": 0}
+    experiment = {"run": case.algorithm, "env": "sampled", "config": {**common, **case.config}}
+    job = parse({"experiment": "case", "seed": "1"}, MACHINE, {"case": experiment})
+    agent = build_trainer(Trial(job, {"sampled": environments(case)}), directory)
+    try:
+        until(lambda: has_learned(agent, agent.get_policy().get_weights()), 60)
+        yield agent
+    finally:
+        agent.stop()
+
+
+def has_learned(agent: Any, before: Mapping[str, Any]) -> bool:
+    """Trains for one iteration, which is not enough for learners in a thread of their own."""
+    agent.train()
+    after = agent.get_policy().get_weights()
+    return any(not np.array_equal(after[name], before[name]) for name in before)
+
+
+def export(agent: Any, directory: Path) -> Tuple[Path, Path]:
+    """The exported policy, and the same where onnxruntime could not take its graph."""
+    from rl_app import checkpoints
+    from rl_app import export as exporting
+
+    both, saved_model = directory / "model", directory / "saved_model"
+    exporting.export(agent, both, checkpoints.save(agent, directory / "checkpoints"), {})
+    shutil.copytree(str(both), str(saved_model))
+    (saved_model / "policy.onnx").unlink()
+    return both, saved_model
+
+
+# ---- an episode by each of them: of every step the parts of its action
+
+
+Action = List[Any]
+
+
+class Walk(NamedTuple):
+    """``states`` are those before each step."""
+
+    actions: List[Action]
+    states: List[List[Any]]
+
+
+def by_the_agent(trained: Trained, episode: Sequence[Any]) -> Walk:
+    from ray.rllib.env.normalize_actions import NormalizeActionWrapper
+
+    agent, walk = trained.agent, Walk([], [])
+    rescale = NormalizeActionWrapper(agent.workers.local_worker().env.unwrapped).action
+    state = agent.get_policy().get_initial_state()
+    for observation in episode:
+        walk.states.append(state)
+        action, state, _ = agent.compute_action(observation, state=state, full_fetch=True, explore=False)
+        # compute_action keeps the batch in each part of a Tuple
+        parts = [part[0] for part in action] if isinstance(action, list) else [action]
+        walk.actions.append([rescale(part) for part in parts] if agent.config["normalize_actions"] else parts)
+    return walk
+
+
+def by_evaluate(policy: Policy, episode: Sequence[Any]) -> List[Action]:
+    player, actions = Exported(policy), []
+    player.begin(0)
+    for observation in episode:
+        action = player.act(observation, 0.0)
+        actions.append(list(action) if isinstance(action, tuple) else [action])
+    return actions
+
+
+def by_the_server(trained: Trained, episode: Sequence[Any]) -> List[Action]:
+    """One request an observation; what memory there is goes out and comes back in."""
+    actions: List[Action] = []
+    memory: Dict[str, Any] = {}
+    for observation in episode:
+        outputs = ask(trained.server, {"observations": as_json(observation), **memory})
+        memory = {name.replace("out", "in"): state for name, state in outputs.items() if name.startswith("state_out")}
+        actions += rows(outputs)
+    return actions
+
+
+def by_the_server_at_once(trained: Trained, episode: Sequence[Any], states: Sequence[Sequence[Any]]) -> List[Action]:
+    memory = {f"state_in_{i}": np.array(state).tolist() for i, state in enumerate(zip(*states))}
+    return rows(ask(trained.server, {"observations": [as_json(each) for each in episode], **memory}))
+
+
+def by_tensorflow_at_once(trained: Trained, episode: Sequence[Any], states: Sequence[Sequence[Any]]) -> List[Action]:
+    policy = trained.tensorflow
+    outputs = policy.act(policy.flatten(episode), [np.array(state) for state in zip(*states)])
+    return rows(policy.bounded(outputs))
+
+
+def ask(server: Served, question: Mapping[str, Any]) -> Dict[str, Any]:
+    said = server.post(question)
+    assert said.status == 200, said
+    outputs: Dict[str, Any] = said.json["outputs"]
+    return outputs
+
+
+def rows(outputs: Mapping[str, Any]) -> List[Action]:
+    """The action of each row."""
+    parts = [outputs[name] for name in sorted(outputs) if name.startswith("actions_")]
+    return [list(each) for each in zip(*parts)]
+
+
+# ---- the property
+
+
+def test_everyone_gives_the_action_of_the_trained_agent(
+    everyone: Trained, record_property: Callable[[str, Any], None]
+) -> None:
+    compared: Counter[str] = Counter()
+    case = everyone.case
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, phases=[Phase.generate])
+    @given(st.lists(values(case.observations), min_size=1, max_size=LONGEST))
+    def holds(episode: List[Any]) -> None:
+        expected, states = by_the_agent(everyone, episode)
+        found = {
+            "evaluate": by_evaluate(everyone.exported, episode),
+            "serve": by_the_server(everyone, episode),
+            "serve, batch": by_the_server_at_once(everyone, episode, states),
+            "TensorFlow": by_evaluate(everyone.tensorflow, episode),
+            "TensorFlow, batch": by_tensorflow_at_once(everyone, episode, states),
+        }
+        for way, actions in found.items():
+            check(actions, expected, case.actions, way)
+            compared[way] += len(episode)
+        check_engines(everyone, episode, states)
+
+    holds()
+    assert everyone.exported.engine == "onnxruntime" and everyone.tensorflow.engine == "tensorflow"
+    record_property("agreement", {"algorithm": case.algorithm, "actions": dict(compared)})
+
+
+def check_engines(trained: Trained, episode: Sequence[Any], states: Sequence[Sequence[Any]]) -> None:
+    """Whatever else the network gives, such as probabilities and values, is the same by both engines."""
+    ours, theirs = (
+        policy.act(policy.flatten(episode), [np.array(state) for state in zip(*states)])
+        for policy in (trained.exported, trained.tensorflow)
+    )
+    assert set(ours) == set(theirs)
+    for name in ours:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def check(actions: Sequence[Action], expected: Sequence[Action], space: gym.Space, way: str) -> None:
+    parts = space.spaces if isinstance(space, spaces.Tuple) else [space]
+    assert len(actions) == len(expected)
+    for ours, theirs in zip(actions, expected):
+        for part, action, agents in zip(parts, ours, theirs):
+            if isinstance(part, spaces.Box):
+                np.testing.assert_allclose(action, agents, rtol=0, atol=ROUNDING, err_msg=way)
+            else:
+                np.testing.assert_array_equal(action, agents, err_msg=way)
+
+
+def test_every_algorithm_of_the_registry_has_a_case() -> None:
+    assert {case.algorithm for case in CASES.values()} == set(algorithms.NAMES)
+
+
+def test_without_policy_onnx_tensorflow_serves_the_same_answers(model: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "model"
+    shutil.copytree(str(model), str(alone))
+    (alone / "policy.onnx").unlink()
+    policy = Policy.load(model)
+    observations = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    expected = policy.act(policy.flatten(observations))
+    with Served(alone) as server:
+        found = ask(server, {"observations": observations.tolist()})
+        one_by_one = [ask(server, {"observations": each.tolist()})["actions_0"][0] for each in observations]
+    assert "by tensorflow" in server.stderr
+    assert set(expected["actions_0"]) == {0, 1}
+    assert found["actions_0"] == one_by_one == expected["actions_0"].tolist()
+    assert set(found) == set(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
