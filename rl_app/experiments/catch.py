@@ -1,4 +1,7 @@
-"""Pixels: the game of ``rl_app/envs/catch.py`` by PPO with convolutions, whose learning a GPU makes faster."""
+"""Pixels: the game of ``rl_app/envs/catch.py`` by PPO with convolutions, whose learning a GPU makes faster.
+
+Time seen: 3 min, 1 seed
+"""
 
 from __future__ import annotations
 
