@@ -16,7 +16,7 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence, Sized
 
 from rl_app import sagemaker
 from rl_app.errors import JobError, UserError, reason_of
@@ -183,12 +183,13 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
 
     # Lists of different lengths are refused, and the client is told so
     warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
-    # What is loaded by now stays: the garbage collector need not look at it again and again
+    # What is loaded by now stays, and requests leave no cycles: the garbage collector need not look so often
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     journal, reader = Journal(), Reader(policy)
 
-    def app(under_way: Callable[[], int]) -> App:
+    def app(under_way: Sized) -> App:
         answers = Answers(policy, reader, np.random.default_rng(), journal.batch, under_way)
         return App(policy, reader, answers, journal, Limits(settings.max_body))
 

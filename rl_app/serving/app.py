@@ -121,6 +121,9 @@ class App:
         """Asks the policy."""
         media = media_of(request.headers)
         if len(request.body) < LARGE_BODY:
+            vector = self._reader.vector(request.body) if media == (JSON, JSON) else None
+            if vector is not None:
+                return Answer(200, JSON, await self._answers.ask_vector(vector))
             question = DECODERS[media.request](self._reader, request.body)
             outputs = await self._answers.ask(question)
             return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
@@ -128,10 +131,8 @@ class App:
 
     def _at_once(self, media: Media, body: bytes) -> Answer:
         question: Question = DECODERS[media.request](self._reader, body)
-        (answer,) = self._answers.answer([question])
-        if isinstance(answer, Refusal):
-            raise answer
-        return Answer(200, media.answer, answered(answer, media.answer, question.by_row))
+        (outputs,) = self._answers.answer([question])
+        return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
 
     async def ping(self, _: Request) -> Answer:
         """200 where the policy answers: it is asked."""
@@ -206,10 +207,9 @@ def too_large(limit: int) -> Refusal:
 
 def media_of(headers: Mapping[bytes, bytes]) -> Media:
     """The media types of a request and its answer; raises Refusal."""
-    if headers.get(b"content-encoding", b"identity") not in (b"identity", b""):
+    if b"content-encoding" in headers and headers[b"content-encoding"] not in (b"identity", b""):
         raise Refusal(415, "Content-Encoding: is not supported; send the body as it is")
-    kind, accept = headers.get(b"content-type", b""), headers.get(b"accept", b"")
-    return negotiate(kind.decode("latin-1"), accept.decode("latin-1"))
+    return negotiate(headers.get(b"content-type", b""), headers.get(b"accept", b""))
 
 
 def refusal_answer(refusal: Refusal, route: Optional[Tuple[str, Any]]) -> Answer:

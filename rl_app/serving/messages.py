@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from functools import lru_cache
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import orjson
@@ -36,12 +36,9 @@ class Question(NamedTuple):
 
     ``flat`` is [batch, observation_size]; each of ``state`` is [batch, size]; ``previous`` holds ``prev_action`` and
     ``prev_reward``, with the batch first, for networks that take them. ``by_row``: the answer is one for each row.
-
-    Where observations are plain vectors, ``flat`` may still be a list of them as JSON gave it, not yet checked: those
-    of many requests are made one array in the time that one takes.
     """
 
-    flat: Union[Array, List[Any]]
+    flat: Array
     state: Sequence[Array] = ()
     previous: Mapping[str, Array] = {}
     deterministic: bool = True
@@ -93,30 +90,33 @@ class Reader:
         """A NumPy array of numbers, never one of pickled objects."""
         return Question(self._observations.from_array(read_npy(body), "body"))
 
-    # ---- what was left to be read
+    # ---- the same for most requests, of which many are read at once
 
-    def read_together(self, questions: Sequence[Question]) -> Optional[Array]:
-        """The flat vectors of all questions that are lists of vectors; None where any is not, or is wrong."""
-        rows: List[Any] = []
-        for question in questions:
-            if type(question.flat) is not list:
-                return None
-            rows += question.flat
-        return self._observations.vectors(rows)
+    def vector(self, body: bytes) -> Optional[List[Any]]:
+        """The numbers of JSON's ``{"observations": …}`` with one plain observation, yet to be checked; else None."""
+        try:
+            given = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None
+        if type(given) is not dict or len(given) != 1 or "observations" not in given:
+            return None
+        value = given["observations"]
+        if type(value) is list and len(value) == 1 and type(value[0]) is list:
+            (value,) = value
+        fits = type(value) is list and len(value) == self._plain_width and type(value[0]) in NUMBERS
+        return value if fits else None
 
-    def read(self, question: Question) -> Question:
-        """One question with its flat vectors."""
-        if type(question.flat) is not list:
-            return question
-        return question._replace(flat=self._observations.from_json(question.flat))
+    def vectors(self, vectors: Sequence[List[Any]]) -> Optional[Array]:
+        """Many of them as flat vectors; None where one of them is no observation."""
+        return self._observations.vectors(list(vectors))
+
+    def question_of(self, vector: List[Any]) -> Question:
+        """One of them alone."""
+        return Question(self._observations.from_json([vector]))
 
     # ---- what JSON holds
 
     def _question(self, given: Any) -> Question:
-        if self._plain_width and isinstance(given, dict) and len(given) == 1:  # most requests
-            rows = vectors_in(given.get("observations"), self._plain_width)
-            if rows:
-                return Question(rows)
         if isinstance(given, list):
             return Question(self._observations.from_json(given, "body"))
         if not isinstance(given, dict):
@@ -190,14 +190,6 @@ class Reader:
         if not value and self._unsampled is not None:
             raise bad(f"deterministic: false: {self._unsampled}")
         return value
-
-
-def vectors_in(value: Any, width: int) -> Optional[List[Any]]:
-    """The list of what looks like a vector of so many numbers or a list of them; None for anything else."""
-    first = value[0] if type(value) is list and value else None
-    if type(first) is list:
-        return value if len(first) == width and type(first[0]) in NUMBERS else None
-    return [value] if type(first) in NUMBERS and len(value) == width else None
 
 
 def load(text: bytes, name: str) -> Any:
@@ -293,6 +285,23 @@ def as_json(outputs: Outputs, by_row: bool) -> bytes:
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
+def as_json_each(outputs: Outputs) -> Optional[List[bytes]]:
+    """What :func:`answered` gives for each row alone, for all rows in the time of a few.
+
+    None where it cannot be had so: an output has more than two dimensions, or something in it is not finite.
+    """
+    template, columns = [], []
+    for name, values in outputs.items():
+        text = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)
+        if values.ndim > 2 or b"null" in text:
+            return None
+        flat = values.ndim == 1
+        columns.append(text[1:-1].split(b",") if flat else text[2:-2].split(b"],["))
+        template.append(b'"%s":%s' % (name.encode(), b"[%s]" if flat else b"[[%s]]"))
+    body = b'{"outputs":{%s}}' % b",".join(template)
+    return [body % row for row in zip(*columns)]
+
+
 def as_json_lines(outputs: Outputs, _: bool) -> bytes:
     """An object a line."""
     return b"".join(
@@ -345,22 +354,22 @@ class Media(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def negotiate(content_type: str, accept: str) -> Media:
-    """What two headers, "" where they are not there, ask for; parameters count.
+def negotiate(content_type: bytes, accept: bytes) -> Media:
+    """What two headers, b"" where they are not there, ask for; parameters count.
 
     Without ``Accept`` the answer is of the request's type.
 
     Raises:
         Refusal: 415 for a body that cannot be read, 406 for an answer that cannot be made.
     """
-    kind, parameters = parsed(content_type or JSON)
+    kind, parameters = parsed(content_type.decode("latin-1") or JSON)
     if kind not in DECODERS:
         raise Refusal(415, f"Content-Type: {kind[:64]} is not supported; supported are {', '.join(DECODERS)}")
     charset = parameters.get("charset", "utf-8").lower()
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise Refusal(415, f"Content-Type: the charset {charset[:64]} is not supported; supported is utf-8")
     own = kind if kind in ENCODERS else JSON_LINES
-    return Media(kind, accepted(accept, own))
+    return Media(kind, accepted(accept.decode("latin-1"), own))
 
 
 def accepted(accept: str, own: str) -> str:

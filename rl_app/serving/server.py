@@ -8,11 +8,11 @@ import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Sized
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
-from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.server import HANDLED_SIGNALS, ServerState
 
 from rl_app.serving.app import App
 from rl_app.serving.journal import Journal
@@ -156,12 +156,14 @@ class Server(uvicorn.Server):
     """uvicorn's server, whose process ends by itself after SIGTERM and not by the signal.
 
     Args:
-        make_app: is given what tells how many requests are under way.
+        make_app: is given the requests that are under way.
     """
 
-    def __init__(self, make_app: Callable[[Callable[[], int]], App], journal: Journal, patience: Patience) -> None:
-        self._app = make_app(lambda: len(self.server_state.tasks))
+    def __init__(self, make_app: Callable[[Sized], App], journal: Journal, patience: Patience) -> None:
+        state = ServerState()
+        self._app = make_app(state.tasks)
         super().__init__(configuration(self._app, journal, patience))
+        self.server_state = state
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -194,9 +196,7 @@ def configuration(app: App, journal: Journal, patience: Patience) -> uvicorn.Con
     )
 
 
-def run(
-    make_app: Callable[[Callable[[], int]], App], listening: socket.socket, journal: Journal, patience: Patience
-) -> None:
+def run(make_app: Callable[[Sized], App], listening: socket.socket, journal: Journal, patience: Patience) -> None:
     """Serves until SIGTERM or SIGINT, then drains; returns when that is done."""
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     Server(make_app, journal, patience).run(sockets=[listening])
