@@ -83,10 +83,10 @@ def check_memory(say: Callable[[str], None], shared_memory: Path = SHARED_MEMORY
     Raises:
         UserError: it has no space for them anywhere.
     """
-    if _usable(shared_memory) >= SMALLEST_STORE:
+    if fits(shared_memory):
         return
     needed = f"{shared_memory} has {_usable(shared_memory) // MIB} MiB to spare, and Ray needs {SMALLEST_STORE // MIB}"
-    if _usable(temporary) < SMALLEST_STORE:
+    if not fits(temporary):
         raise UserError(f"{needed}, there or in {temporary}: `docker run --shm-size 1g` gives more")
     say(f"{needed}: it keeps its objects in {temporary}, which is slower; `docker run --shm-size 1g` gives more")
 
@@ -97,8 +97,12 @@ def object_store_bytes(shared_memory: Path = SHARED_MEMORY, temporary: Path = TE
     Ray's default is 30 % of the machine's memory, and where that is more than /dev/shm holds (containers), it
     falls back to files in /tmp, which is slower, and there it asks for as much, whether it is there or not.
     """
-    usable = _usable(shared_memory)
-    return min(usable if usable >= SMALLEST_STORE else _usable(temporary), LARGEST_STORE)
+    return min(_usable(shared_memory if fits(shared_memory) else temporary), LARGEST_STORE)
+
+
+def fits(directory: Path) -> bool:
+    """Whether the smallest object store that Ray takes has room in the directory."""
+    return _usable(directory) >= SMALLEST_STORE
 
 
 def _usable(directory: Path) -> int:

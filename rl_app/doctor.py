@@ -155,7 +155,7 @@ def check_machine() -> Iterator[Finding]:
     shared = Path("/dev/shm")
     if shared.is_dir():
         size = shutil.disk_usage(shared).total
-        slow = cluster.object_store_bytes(shared) is None
+        slow = not cluster.fits(shared)
         advice = "; too small for Ray's objects, which go to files: slower; `docker run --shm-size 1g`"
         yield Finding("/dev/shm", f"{size / 1024**2:.0f} MiB" + advice * slow, note=slow, facts={"bytes": size})
 

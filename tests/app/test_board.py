@@ -33,9 +33,7 @@ def test_it_shows_the_jobs_and_what_they_learned_on_loopback_only_until_it_is_st
             until(lambda: reward in ask(port, "plugin/scalars/tags")[trained.name], 30)
             curve = ask(port, f"plugin/scalars/scalars?run={trained.name}&tag={reward}")
             assert len(curve) == 6
-            listening = [
-                each.laddr for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"
-            ]
+            listening = [each.laddr for each in psutil.Process(process.pid).connections() if each.status == "LISTEN"]
             assert [tuple(address) for address in listening] == [("127.0.0.1", port)]
         finally:
             process.send_signal(signal.SIGTERM)

@@ -116,7 +116,7 @@ TYPOS: Dict[str, Tuple[Sequence[str], str]] = {
     ),
     "more GPUs for workers than there are": (
         ["config.num_workers=1", "config.num_gpus_per_worker=0.5"],
-        "rl.training.config.num_gpus_per_worker = 0.5: .* takes more than this machine's 0 GPUs",
+        "rl.training.config.num_gpus_per_worker = 0.5: .* takes more than this machine's 0 GPUs, of which .*",
     ),
     "no time to run": (["max_run=0"], "max_run = 0: must be 1 or more"),
     "a source that is not there": (["--source", "nowhere"], "--source nowhere: there is no such directory"),

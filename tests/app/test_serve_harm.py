@@ -202,7 +202,7 @@ def test_what_is_under_way_is_answered_and_new_connections_are_refused(model: Pa
         begun = [server.connect() for _ in range(20)]
         for client in begun:
             client.sendall(head(len(FINE)) + FINE[:10])
-        until(lambda: len(psutil.Process(server.process.pid).net_connections()) >= 21)
+        until(lambda: len(psutil.Process(server.process.pid).connections()) >= 21)
         server.process.send_signal(signal.SIGTERM)
         until(lambda: refused(server))
         for client in begun:
@@ -216,7 +216,7 @@ def test_what_is_under_way_is_answered_and_new_connections_are_refused(model: Pa
 def test_a_client_that_never_finishes_does_not_keep_it_from_ending(model: Path) -> None:
     with Served(model, SERVE_CLIENT_TIMEOUT_S="600", SERVE_DRAIN_S="2") as server, server.connect() as client:
         client.sendall(head(100) + b"[")
-        until(lambda: len(psutil.Process(server.process.pid).net_connections()) >= 2)
+        until(lambda: len(psutil.Process(server.process.pid).connections()) >= 2)
         began = time.monotonic()
         assert server.stop() == 0
         assert 1.5 < time.monotonic() - began < 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,9 @@ from tests.waiting import until
 
 
 @pytest.mark.parametrize("words", [["trained"], []], ids=["by name", "the newest"])
-def test_a_jobs_model_is_served_until_a_signal(words: List[str], trained: Finished, store: Path) -> None:
+def test_a_jobs_model_is_served_until_a_signal(words: List[str], trained: Finished, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(str(trained.directory), str(store / trained.name))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/"
