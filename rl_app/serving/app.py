@@ -16,7 +16,7 @@ from rl_app.serving import journal as journals
 from rl_app.serving import openapi, page
 from rl_app.serving.batching import Answers
 from rl_app.serving.journal import Journal
-from rl_app.serving.messages import DECODERS, JSON, Media, Question, Reader, answered, negotiate, refused
+from rl_app.serving.messages import DECODERS, JSON, Media, Question, Reader, answered, load, negotiate, refused
 from rl_app.serving.refusal import Refusal
 
 LARGE_BODY = 128 << 10
@@ -121,10 +121,14 @@ class App:
         """Asks the policy."""
         media = media_of(request.headers)
         if len(request.body) < LARGE_BODY:
-            vector = self._reader.vector(request.body) if media == (JSON, JSON) else None
-            if vector is not None:
-                return Answer(200, JSON, await self._answers.ask_vector(vector))
-            question = DECODERS[media.request](self._reader, request.body)
+            if media == (JSON, JSON):
+                given = load(request.body, "body")
+                vector = self._reader.vector(given)
+                if vector is not None:
+                    return Answer(200, JSON, await self._answers.ask_vector(vector))
+                question = self._reader.question(given)
+            else:
+                question = DECODERS[media.request](self._reader, request.body)
             outputs = await self._answers.ask(question)
             return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
         return await asyncio.get_running_loop().run_in_executor(None, self._at_once, media, request.body)

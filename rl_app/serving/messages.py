@@ -62,7 +62,7 @@ class Reader:
 
     def json(self, body: bytes) -> Question:
         """``{"observations": …}``, TensorFlow Serving's ``inputs`` and ``instances``, or just the observations."""
-        return self._question(load(body, "body"))
+        return self.question(load(body, "body"))
 
     def json_lines(self, body: bytes) -> Question:
         """An observation a line, or an object a line with ``observations`` and what goes with it."""
@@ -70,7 +70,7 @@ class Reader:
         rows = [load(line, f"line {number}") for number, line in enumerate(lines, 1)]
         if not rows:
             raise bad("body: the batch is empty; at least one line is expected")
-        return self._question({"instances": rows})
+        return self.question({"instances": rows})
 
     def csv(self, body: bytes) -> Question:
         """An observation a line, its numbers in the order of the flat vector's parts."""
@@ -92,12 +92,8 @@ class Reader:
 
     # ---- the same for most requests, of which many are read at once
 
-    def vector(self, body: bytes) -> Optional[List[Any]]:
-        """The numbers of JSON's ``{"observations": …}`` with one plain observation, yet to be checked; else None."""
-        try:
-            given = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return None
+    def vector(self, given: Any) -> Optional[List[Any]]:
+        """The numbers of ``{"observations": …}`` with one plain observation, yet to be checked; None for the rest."""
         if type(given) is not dict or len(given) != 1 or "observations" not in given:
             return None
         value = given["observations"]
@@ -116,7 +112,8 @@ class Reader:
 
     # ---- what JSON holds
 
-    def _question(self, given: Any) -> Question:
+    def question(self, given: Any) -> Question:
+        """What a value of JSON asks."""
         if isinstance(given, list):
             return Question(self._observations.from_json(given, "body"))
         if not isinstance(given, dict):
