@@ -170,7 +170,7 @@ def render(
     sections = [
         *_curves(rows),
         *extra,
-        *_videos(videos, rows),
+        *_videos(videos),
         *_time(known["started"], rows, outcome),
         Section("Stop conditions", _stop_table(known["stop"], rows)),
         Section("Settings that differ from RLlib's defaults", _settings_table(known)),
@@ -344,7 +344,7 @@ def _mean(values: List[float]) -> float:
 # ---- videos
 
 
-def _videos(videos: Sequence[Video], rows: Sequence[Row]) -> List[Section]:
+def _videos(videos: Sequence[Video]) -> List[Section]:
     if not videos:
         return []
     chosen = chosen_videos([(video, video.file.stat().st_size) for video in videos])

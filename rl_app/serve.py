@@ -147,7 +147,7 @@ def listen(host: str, port: str) -> socket.socket:
     if not (port.isdigit() and int(port) < 65536):
         raise UserError(f"port = {port}: must be 0 to 65535")
     try:
-        return socket.create_server((host, int(port)), backlog=2048)
+        return socket.create_server((host, int(port)))
     except OSError as error:
         raise UserError(f"port = {port}: {os.strerror(error.errno) if error.errno else error}") from None
 

@@ -403,6 +403,8 @@ def matches(wanted: str, kind: str) -> bool:
     return wanted in (kind, "*/*", f"{kind.partition('/')[0]}/*") or (wanted, kind) == ("application/jsons", JSON_LINES)
 
 
+SHORT = 8192
+"""Bytes of an answer up to which its text is read in less time than its numbers are."""
 DENSITIES = ("action_logp", "action_prob")
 """Outputs that are infinite where a distribution is narrow, and the action is none the worse for it."""
 
@@ -410,8 +412,9 @@ DENSITIES = ("action_logp", "action_prob")
 def answered(outputs: Outputs, media: str, by_row: bool) -> bytes:
     """The body of an answer; raises Refusal where the network overflowed, for then its action means nothing."""
     body = ENCODERS[media](outputs, by_row)
-    # JSON has null in place of what is not finite, and for nothing else: a look at it spares one at the outputs
-    if (media not in (JSON, JSON_LINES) or b"null" in body) and not are_finite(outputs):
+    # JSON has null in place of what is not finite, and for nothing else: where it is short, a look at it is the quicker
+    looks_finite = len(body) < SHORT and media in (JSON, JSON_LINES) and b"null" not in body
+    if not looks_finite and not are_finite(outputs):
         raise bad("observations: so large that the network's answer is not finite")
     return body
 

@@ -83,7 +83,7 @@ def invocations(policy: Policy) -> Dict[str, Any]:
         "description": "The answer is of the request's media type unless Accept asks for another.",
         "requestBody": {"required": True, "content": bodies(policy)},
         "responses": {
-            "200": {"description": "The actions, in the order of the observations", "content": answers(policy)},
+            "200": {"description": "The actions, in the order of the observations", "content": answers()},
             **{status: {"description": why, "content": refused} for status, why in REFUSALS.items()},
         },
     }
@@ -196,7 +196,7 @@ def columns(policy: Policy) -> int:
 # ---- answers
 
 
-def answers(policy: Policy) -> Dict[str, Any]:
+def answers() -> Dict[str, Any]:
     """What an answer holds, by media type."""
     by_column = closed({"outputs": component("Outputs")}, ["outputs"])
     by_row = closed({"predictions": {"type": "array", "items": component("Row")}}, ["predictions"])

@@ -291,9 +291,10 @@ def test_an_observation_that_overflows_the_network_gets_no_action_of_nothing(
 ) -> None:
     largest = float(np.finfo(np.float32).max)
     with Served(write_model(tmp_path / "model", model.observations, model.actions)) as server:
-        said = server.post({"observations": [[0, 0, 0, 0], [largest] * 4]}, accept=kind)
-        assert said.status == 400
-        assert said.json == {"error": "observations: so large that the network's answer is not finite"}
+        for rows_before in (1, 500):
+            said = server.post({"observations": [[0, 0, 0, 0]] * rows_before + [[largest] * 4]}, accept=kind)
+            assert said.status == 400
+            assert said.json == {"error": "observations: so large that the network's answer is not finite"}
         assert server.post({"observations": [[0, 0, 0, 0]]}, accept=kind).status == 200
 
 
