@@ -104,7 +104,7 @@ class Reader:
 
     def vectors(self, vectors: Sequence[List[Any]]) -> Optional[Array]:
         """Many of them as flat vectors; None where one of them is no observation."""
-        return self._observations.vectors(list(vectors))
+        return self._observations.vectors(vectors)
 
     def question_of(self, vector: List[Any]) -> Question:
         """One of them alone."""
