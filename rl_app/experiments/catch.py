@@ -1,6 +1,6 @@
 """Pixels: the game of ``rl_app/envs/catch.py`` by PPO with convolutions, whose learning a GPU makes faster.
 
-Time seen: 3 min, 1 seed
+Time seen: 43 s (29 to 130), 3 of 3 seeds
 """
 
 from __future__ import annotations
