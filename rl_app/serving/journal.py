@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import stat
 import sys
-from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -17,6 +18,8 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 ABANDONED = 499
 """The status in the log of a request whose client went away, as nginx has it."""
+LINES_KEPT = 10_000
+"""Lines of the log that wait where nobody reads it, some 2 MB."""
 
 
 class Journal:
@@ -27,8 +30,11 @@ class Journal:
     """
 
     def __init__(self, descriptor: int = 1) -> None:
-        self._descriptor = descriptor
+        patient = without_waiting(descriptor)
+        self._descriptor = descriptor if patient is None else patient
+        self._patient = patient is not None
         self._lines: List[bytes] = []
+        self._unread = False
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter("requests", "Requests answered.", ["path", "status"], registry=self._registry)
@@ -46,6 +52,7 @@ class Journal:
             registry=self._registry,
         )
         self._closed = Counter("slow_clients", "Connections closed for their slowness.", registry=self._registry)
+        self._lost = Counter("log_lines_lost", "Lines of a log that nobody read.", registry=self._registry)
         # prometheus_client takes longer to find a child by its labels than to count
         self._counters: Dict[Tuple[str, int], Counter] = {}
         self._timers: Dict[str, Histogram] = {}
@@ -90,14 +97,50 @@ class Journal:
         return generate_latest(self._registry)
 
     def flush(self) -> None:
-        """Writes the lines that are due; a log that cannot be written is no reason to stop serving."""
-        lines, self._lines = b"".join(self._lines), []
-        with suppress(OSError):
-            os.write(self._descriptor, lines)
+        """Writes the lines that are due; a log that cannot be written is no reason to stop serving.
+
+        Where nobody reads it, the lines wait for their reader.
+        """
+        lines = b"".join(self._lines)
+        try:
+            written = os.write(self._descriptor, lines)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            written = len(lines)
+        unread = self._patient and written < len(lines)
+        self._lines = [lines[written:]] if unread else []
+        if unread != self._unread:
+            self._unread = unread
+            self._await_reader(unread)
+
+    def _await_reader(self, unread: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if unread:
+            loop.add_writer(self._descriptor, self.flush)
+        else:
+            loop.remove_writer(self._descriptor)
 
     def _say(self, line: Dict[str, object]) -> bool:
+        if self._unread and len(self._lines) >= LINES_KEPT:
+            self._lost.inc()
+            return False
         self._lines.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         return len(self._lines) == 1
+
+
+def without_waiting(descriptor: int) -> Optional[int]:
+    """The same pipe or terminal, opened so that writing never waits for its reader; None where there is no other way.
+
+    It is opened anew because whoever else writes to it, as standard error may, has not asked for that.
+    """
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+        return None
+    try:
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return None
 
 
 def trouble(text: str) -> None:

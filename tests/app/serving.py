@@ -35,17 +35,18 @@ class Said(NamedTuple):
 class Served:
     """``python -m rl_app serve`` over a model, or another ``program`` for Python; use it as a context."""
 
-    def __init__(self, model: Path, program: Sequence[str] = SERVE, **environment: str) -> None:
+    def __init__(
+        self, model: Path, program: Sequence[str] = SERVE, stdout: Optional[int] = None, **environment: str
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        # Files: a pipe that nobody reads is full after some hundred lines, and then the server waits
         self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
             cwd=str(REPOSITORY),
             env={**os.environ, **environment},
-            stdout=self._stdout,
+            stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr,
         )
         self.stdout = self.stderr = ""

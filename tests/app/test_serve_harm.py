@@ -21,6 +21,7 @@ from typing import Any, Callable, List
 import psutil
 import pytest
 
+from rl_app.serving.journal import LINES_KEPT
 from tests.app.made_models import write_model
 from tests.app.serving import JSON, REPOSITORY, Served, everything, head
 from tests.waiting import until
@@ -31,6 +32,27 @@ FINE = b'{"observations": [[1, 2, 3, 4]]}'
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("plain") / "model")
+
+
+# ---- a log that nobody reads
+
+
+def test_a_log_that_nobody_reads_stops_nobody(model: Path) -> None:
+    asked = LINES_KEPT + 2000  # the pipe holds some hundred lines itself
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as log, Served(model, stdout=writing) as server:
+        os.close(writing)
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as client:
+            for _ in range(asked):
+                client.request("POST", "/invocations", FINE)
+                assert client.getresponse().read()
+        metrics = server.get("/metrics").body.decode()
+        lost = int(float(metrics.partition("\nlog_lines_lost_total ")[2].split()[0]))
+        assert 0 < lost < 2000
+        lines = [json.loads(log.readline()) for _ in range(asked - lost)]
+        assert {line["path"] for line in lines} == {"/invocations"}
+        assert server.post(FINE).status == 200  # and its line is written again, which that of /metrics was not
+        assert json.loads(log.readline())["path"] == "/invocations"
 
 
 # ---- slow clients
