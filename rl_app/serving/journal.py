@@ -134,10 +134,10 @@ def without_waiting(descriptor: int) -> Optional[int]:
 
     It is opened anew because whoever else writes to it, as standard error may, has not asked for that.
     """
-    mode = os.fstat(descriptor).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
-        return None
     try:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+            return None
         return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return None
