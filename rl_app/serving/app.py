@@ -120,18 +120,18 @@ class App:
     async def invocations(self, request: Request) -> Answer:
         """Asks the policy."""
         media = media_of(request.headers)
-        if len(request.body) < LARGE_BODY:
-            if media == (JSON, JSON):
-                given = load(request.body, "body")
-                vector = self._reader.vector(given)
-                if vector is not None:
-                    return Answer(200, JSON, await self._answers.ask_vector(vector))
-                question = self._reader.question(given)
-            else:
-                question = DECODERS[media.request](self._reader, request.body)
-            outputs = await self._answers.ask(question)
-            return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
-        return await asyncio.get_running_loop().run_in_executor(None, self._at_once, media, request.body)
+        if len(request.body) >= LARGE_BODY:
+            return await asyncio.get_running_loop().run_in_executor(None, self._at_once, media, request.body)
+        if media == (JSON, JSON):
+            given = load(request.body, "body")
+            vector = self._reader.vector(given)
+            if vector is not None:
+                return Answer(200, JSON, await self._answers.ask_vector(vector))
+            question = self._reader.question(given)
+        else:
+            question = DECODERS[media.request](self._reader, request.body)
+        outputs = await self._answers.ask(question)
+        return Answer(200, media.answer, answered(outputs, media.answer, question.by_row))
 
     def _at_once(self, media: Media, body: bytes) -> Answer:
         question: Question = DECODERS[media.request](self._reader, body)
@@ -211,7 +211,7 @@ def too_large(limit: int) -> Refusal:
 
 def media_of(headers: Mapping[bytes, bytes]) -> Media:
     """The media types of a request and its answer; raises Refusal."""
-    if b"content-encoding" in headers and headers[b"content-encoding"] not in (b"identity", b""):
+    if headers.get(b"content-encoding", b"") not in (b"", b"identity"):
         raise Refusal(415, "Content-Encoding: is not supported; send the body as it is")
     return negotiate(headers.get(b"content-type", b""), headers.get(b"accept", b""))
 

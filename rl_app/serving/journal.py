@@ -30,9 +30,9 @@ class Journal:
     """
 
     def __init__(self, descriptor: int = 1) -> None:
-        patient = without_waiting(descriptor)
-        self._descriptor = descriptor if patient is None else patient
-        self._patient = patient is not None
+        nonblocking = opened_nonblocking(descriptor)
+        self._descriptor = descriptor if nonblocking is None else nonblocking
+        self._nonblocking = nonblocking is not None
         self._lines: List[bytes] = []
         self._unread = False
         self._registry = CollectorRegistry()
@@ -108,7 +108,7 @@ class Journal:
             written = 0
         except OSError:
             written = len(lines)
-        unread = self._patient and written < len(lines)
+        unread = self._nonblocking and written < len(lines)
         self._lines = [lines[written:]] if unread else []
         if unread != self._unread:
             self._unread = unread
@@ -129,7 +129,7 @@ class Journal:
         return len(self._lines) == 1
 
 
-def without_waiting(descriptor: int) -> Optional[int]:
+def opened_nonblocking(descriptor: int) -> Optional[int]:
     """The same pipe or terminal, opened so that writing never waits for its reader; None where there is no other way.
 
     It is opened anew because whoever else writes to it, as standard error may, has not asked for that.

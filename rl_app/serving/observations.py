@@ -47,7 +47,7 @@ class Observations:
         NumPy reads one list of numbers in less time than as many lists of a few.
         """
         try:
-            if set(map(len, rows)) != set(self._widths):
+            if set(map(len, rows)) != {self.columns}:
                 return None
             array = numbers(list(chain.from_iterable(rows)))
         except TypeError:  # something in it is a number or null

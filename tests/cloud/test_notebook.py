@@ -81,8 +81,7 @@ def test_it_shows_the_model_evaluates_it_and_asks_the_endpoint(executed: List[Di
     for name in ("1/saved_model.pb", "policy.onnx", "checkpoint.tune_metadata"):
         assert f"{name}\n" in printed
     assert re.search(r"3 episodes: mean reward [0-9.]+, from [0-9]+ to [0-9]+\n", printed)
-    # the container's log is printed by another thread: between lines, and before the end of one
-    assert len(re.findall(r"\[0\.0, 0\.0, -?0\.15, -?0\.5\] → (?:left|right)", printed)) == 2
+    assert len(re.findall(r"\[0\.0, 0\.0, -?0\.15, -?0\.5\] → (?:left|right)\n", printed)) == 2
 
 
 def test_nothing_is_left_to_serve(executed: List[Dict[str, Any]], port: int) -> None:
