@@ -41,9 +41,10 @@ Exit status: 0 ended by a signal, 1 failed, 2 refused.
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment sets; ``max_body`` is in bytes, None for any."""
+    """What the environment sets; ``max_body`` is in bytes, None for any, and ``max_body_setting`` the variable."""
 
     max_body: Optional[int]
+    max_body_setting: str
     client_timeout_s: float
     idle_timeout_s: float
     drain_s: float
@@ -97,6 +98,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     return Settings(
         max_body=int(megabytes * 2**20) or None,
+        max_body_setting=name,
         client_timeout_s=seconds("SERVE_CLIENT_TIMEOUT_S", 30.0),
         idle_timeout_s=seconds("SERVE_IDLE_TIMEOUT_S", 75.0),
         drain_s=seconds("SERVE_DRAIN_S", 24.0),
@@ -191,7 +193,7 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
 
     def app(under_way: Sized) -> App:
         answers = Answers(policy, reader, np.random.default_rng(), journal.batch, under_way)
-        return App(policy, reader, answers, journal, Limits(settings.max_body))
+        return App(policy, reader, answers, journal, Limits(settings.max_body, settings.max_body_setting))
 
     patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
     server.run(app, listening, journal, patience)

@@ -50,9 +50,10 @@ class GoneError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """``body``: the largest request in bytes; None for any."""
+    """``body``: the largest request in bytes; None for any. ``setting``: the variable that says so."""
 
     body: Optional[int]
+    setting: str
 
 
 class App:
@@ -91,7 +92,7 @@ class App:
         try:
             headers = dict(scope["headers"])
             route = self.route(method, path)
-            body = await read(headers, receive, self._limits.body)
+            body = await read(headers, receive, self._limits)
             received = len(body)
             answer = await route(Request(headers, body))
         except Refusal as refusal:
@@ -181,15 +182,16 @@ class App:
             asyncio.get_running_loop().call_soon(self._journal.flush)
 
 
-async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: Optional[int]) -> bytes:
+async def read(headers: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
     """The whole body; raises Refusal, 413, as soon as it is or says that it is too large, and GoneError."""
+    limit = limits.body
     if limit is not None and int(headers.get(b"content-length", b"0")) > limit:
-        raise too_large(limit)
+        raise too_large(limits)
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"]:
         body: bytes = message["body"]
         if limit is not None and len(body) > limit:
-            raise too_large(limit)
+            raise too_large(limits)
         return body
     pieces, size = [], 0
     while True:
@@ -198,15 +200,15 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: Optional
         pieces.append(message["body"])
         size += len(message["body"])
         if limit is not None and size > limit:
-            raise too_large(limit)
+            raise too_large(limits)
         if not message["more_body"]:
             return b"".join(pieces)
         message = await receive()
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limits: Limits) -> Refusal:
     """413."""
-    return Refusal(413, f"body: larger than {limit} bytes, which is the limit (SERVE_MAX_BODY_MB)")
+    return Refusal(413, f"body: larger than {limits.body} bytes, which is the limit ({limits.setting})")
 
 
 def media_of(headers: Mapping[bytes, bytes]) -> Media:

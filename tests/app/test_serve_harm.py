@@ -159,7 +159,11 @@ def test_expect_100_continue_is_answered_or_refused(model: Path) -> None:
 def test_a_batch_transforms_own_limit_wins(megabytes: str, status: int, model: Path) -> None:
     limits = {"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes, "SERVE_MAX_BODY_MB": "2"}
     with Served(model, **limits) as server:
-        assert server.post(b"[" + b",".join([b"[1,2,3,4]"] * 300_000) + b"]").status == status
+        said = server.post(b"[" + b",".join([b"[1,2,3,4]"] * 300_000) + b"]")
+        assert said.status == status
+        if status == 413:
+            limit = "1048576 bytes, which is the limit (SAGEMAKER_MAX_PAYLOAD_IN_MB)"
+            assert said.json == {"error": f"body: larger than {limit}"}
 
 
 def test_headers_without_end_are_refused(model: Path) -> None:

@@ -90,7 +90,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         yield made
     finally:
-        made.compose("down", "--volumes", "--timeout", "5")
+        made.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
 
 
 @pytest.fixture(scope="module")
