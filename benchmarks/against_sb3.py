@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measuring
 from benchmarks.measuring import Line
-from scripts import environments
+from scripts.lib import environments, locked_uv, set_up_steps
 
 GOAL = 475
 MOST_STEPS, DEADLINE_S = 500_000, 300.0
@@ -97,21 +97,21 @@ def rows(results: Dict[str, List[Result]]) -> List[List[str]]:
 
 def sb3_python() -> Path:
     """The Python of an environment with what the lock names, made where it is not there."""
-    say = environments.Narrator()
+    say = set_up_steps.Narrator()
     fingerprint = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
     environment = measuring.REPOSITORY / ".tools" / f"sb3-{fingerprint}"
     python = environments.interpreter(environment)
     if not environment.exists():
-        with environments.alone(measuring.REPOSITORY, say):
-            uv = str(environments.install_uv(measuring.REPOSITORY, None, say))
+        with set_up_steps.exclusive(measuring.REPOSITORY, say):
+            uv = str(locked_uv.install_uv(measuring.REPOSITORY, say))
             unfinished = environment.with_name("sb3-unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             say(f"installing {LOCK.name} into .tools")
             create = [uv, "venv", "--quiet", "--no-project", "--relocatable", "--python", "3.11", str(unfinished)]
-            environments.check("Python 3.11", *environments.run(create, say))
+            set_up_steps.check("Python 3.11", *set_up_steps.run(create, say))
             install = [uv, "pip", "sync", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode"]
             install += ["--python", str(environments.interpreter(unfinished)), str(LOCK)]
-            environments.check("Stable-Baselines3", *environments.run(install, say))
+            set_up_steps.check("Stable-Baselines3", *set_up_steps.run(install, say))
             unfinished.rename(environment)
     return python
 

@@ -11,10 +11,10 @@ from typing import List
 import ray
 from ray.rllib.agents.registry import get_agent_class
 
-from rl_app import hyperparameters
-from rl_app.console import iteration_line
+from rl_app.job import hyperparameters
+from rl_app.job.metrics import row
 from rl_app.machine import detect
-from rl_app.metrics import row
+from rl_app.terminal.console import iteration_line
 
 
 def main(most_steps: int, words: List[str]) -> None:

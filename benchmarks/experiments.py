@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long each experiment takes to its goal, over seeds: the table of experiments in the README.
+"""How long each experiment takes to its goal, over seeds: the table of experiments in docs/training.md.
 
 usage: benchmarks/experiments.py [NAME ...] [--seeds N ...]      (default: all but cartpole-aws, seeds 0 1 2)
 
@@ -46,8 +46,7 @@ def main(names: List[str], seeds: List[int]) -> None:
 
 def described(name: str) -> Dict[str, Any]:
     """The experiment as a trial of this machine."""
-    experiment = EXPERIMENTS[name]
-    return experiment(detect()) if callable(experiment) else experiment
+    return EXPERIMENTS[name].on(detect())
 
 
 def goal_of(trial: Dict[str, Any]) -> Optional[float]:

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measuring
 from benchmarks.measuring import Line
-from scripts import environments
+from scripts.lib import environments
 
 BARE, LAUNCHER, VIDEOS = "RLlib's trainer", "scripts/train", "scripts/train, with videos"
 PROGRAM = measuring.REPOSITORY / "benchmarks" / "bare_rllib.py"

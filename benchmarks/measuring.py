@@ -65,7 +65,7 @@ def steps_of(line: Line) -> int:
 
 def set_up() -> None:
     """Makes what `scripts/train --engine process` runs in, which is not to be counted."""
-    from scripts.environments import IMAGE, ensure
+    from scripts.lib.environments import IMAGE, ensure
 
     ensure([IMAGE])
 
@@ -84,7 +84,7 @@ def middle(values: Sequence[float], digits: int = 0) -> str:
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table as the README has them."""
+    """A table as the guides have them."""
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows])
 
 

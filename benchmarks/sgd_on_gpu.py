@@ -86,13 +86,13 @@ def child(case: Case, num_gpus: int, repeats: int, file: Path) -> Dict[str, floa
     from ray.rllib.utils.timer import TimerStat
     from ray.tune.registry import register_env
 
-    from rl_app import cluster
-    from rl_app.envs.creation import creator
+    from rl_app.envs.contract.creation import creator
     from rl_app.machine import detect
-    from rl_app.train import check_gpus
+    from rl_app.training import ray_runtime
+    from rl_app.training.trial import check_gpus
 
     register_env(case.env, creator(case.env, seed=0))
-    with cluster.running(detect(), num_gpus):
+    with ray_runtime.running(detect(), num_gpus):
         check_gpus(num_gpus)
         trainer = get_agent_class("PPO")(
             env=case.env,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import List
 
-USAGE = """usage: python -m rl_app COMMAND
+USAGE = """usage: docker run IMAGE COMMAND, or python -m rl_app COMMAND
 
   train     run the training job that /opt/ml/input/config describes, as SageMaker starts it
   evaluate  play episodes with the models in /opt/ml/input/data: a training job too
@@ -13,11 +13,15 @@ USAGE = """usage: python -m rl_app COMMAND
   local     play SageMaker around `train` and `evaluate` on this machine: `local --help` says more
   board     show the jobs of a store in TensorBoard: `board --help` says more
   doctor    say what this container finds where it runs, and what is wrong: `doctor --help` says more
+  help      this text
+
+In the image any other command runs as it is, as `bash` does, and none is `train` where /opt/ml/input/config has a job.
 """
+HELP = ("-h", "--help", "help")
 
 
 def main(arguments: List[str]) -> int:
-    """Runs one command; returns the exit status."""
+    """Run one command; return the exit status."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if command == "train" and not rest:
         from rl_app import train
@@ -32,9 +36,9 @@ def main(arguments: List[str]) -> int:
 
         return serve.main(rest)
     if command == "local":
-        from rl_app import local_mode
+        from rl_app.local import job
 
-        return local_mode.main(rest)
+        return job.main(rest)
     if command == "board":
         from rl_app import board
 
@@ -43,8 +47,8 @@ def main(arguments: List[str]) -> int:
         from rl_app import doctor
 
         return doctor.main(rest)
-    print(USAGE, file=sys.stdout if command in ("-h", "--help") else sys.stderr, end="")
-    return 0 if command in ("-h", "--help") else 2
+    print(USAGE, file=sys.stdout if command in HELP else sys.stderr, end="")
+    return 0 if command in HELP else 2
 
 
 if __name__ == "__main__":

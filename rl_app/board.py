@@ -20,7 +20,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rl_app.errors import JobError, UserError
-from rl_app.store import Entry, Store, open_store
+from rl_app.local.compose import say_way_down
+from rl_app.storage import layout
+from rl_app.storage.base import Entry, Store
+from rl_app.storage.opening import open_store
 
 PASS_S = 5.0
 EVENTS = "events.out.tfevents."
@@ -37,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Shows the jobs until a signal comes; returns 128 and its number, or 2 for what the user can fix."""
+    """Show the jobs until a signal comes; return 128 and its number, or 2 for what the user can fix."""
     options = _options(arguments)
     stopped: List[int] = []
     stopping = threading.Event()
@@ -55,6 +58,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             copies.update()
             url = _serve(folder, options.host, options.port)
             print(f"TensorBoard on the jobs of {store.url}: {options.address or url}", file=sys.stderr, flush=True)
+            say_way_down(environ)
             while not stopping.wait(PASS_S):
                 copies.try_update()
     except (UserError, JobError) as error:
@@ -78,7 +82,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _serve(directory: str, host: str, port: int) -> str:
-    """Starts TensorBoard in threads of this process; returns its URL. Raises UserError for a port that is taken."""
+    """Start TensorBoard in threads of this process; return its URL. Raises UserError for a port that is taken."""
     try:  # TensorBoard's server would end the process
         socket.create_server((host, port)).close()
     except OSError as error:
@@ -108,7 +112,7 @@ class Copies:
         self._trouble = False
 
     def try_update(self) -> None:
-        """An update, put off while the store does not answer."""
+        """Update, or put it off while the store does not answer."""
         try:
             self.update()
             self._trouble = False
@@ -118,7 +122,7 @@ class Copies:
             self._trouble = True
 
     def update(self) -> None:
-        """Copies what is new since the last time, and removes the jobs that are gone; raises JobError, OSError."""
+        """Copy what is new since the last time, and remove the jobs that are gone; raises JobError, OSError."""
         wanted = {
             f"{job}/{PurePosixPath(entry.key).name}": entry
             for job in self._store.folders()
@@ -146,8 +150,8 @@ class Copies:
 
 
 def _events(store: Store, job: str) -> List[Entry]:
-    """The live events of a job, which stay when it has ended; of a copy that scripts/fetch made, the final ones."""
-    for where in ("output/intermediate", "output/data"):
+    """Return the live events of a job, which stay when it has ended; of a copy by scripts/fetch, the final ones."""
+    for where in (layout.LIVE, layout.UNPACKED):
         found = [entry for entry in store.list(f"{job}/{where}") if PurePosixPath(entry.key).name.startswith(EVENTS)]
         if found:
             return found

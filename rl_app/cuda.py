@@ -33,7 +33,7 @@ class Gpu:
 
 
 def gpus() -> List[Gpu]:
-    """The GPUs of this container, or of this machine."""
+    """Return the GPUs of this container, or of this machine."""
     common = "name,driver_version,memory.total"
     # nvidia-smi refuses the whole query where it does not know one field
     told = _query(f"{common},compute_cap") or _query(common)
@@ -51,7 +51,7 @@ def _capability(cells: Sequence[str]) -> Optional[Capability]:
 
 
 def reach(capability: Capability, built: Sequence[str]) -> str:
-    """How a TensorFlow built for these (``sm_75``, …) reaches a GPU: ``native``, ``JIT`` or ``no``.
+    """Return how a TensorFlow built for these (``sm_75``, …) reaches a GPU: ``native``, ``JIT`` or ``no``.
 
     Machine code runs on what has the same major number and no smaller minor one; of ``compute_80`` there is PTX
     besides, which the driver compiles for what is newer.
@@ -69,7 +69,7 @@ def _built(name: str) -> Capability:
 
 
 def oldest_driver(capability: Capability, how: str) -> str:
-    """The oldest driver of Linux that takes what TensorFlow 2.13.1 hands it for such a GPU.
+    """Return the oldest driver of Linux that takes what TensorFlow 2.13.1 hands it for such a GPU.
 
     For 8.x its small kernels are PTX of CUDA 11.1, for 9.x all of them PTX of CUDA 11.8; machine code runs on any
     driver of CUDA 11.
@@ -80,7 +80,7 @@ def oldest_driver(capability: Capability, how: str) -> str:
 
 
 def is_older(driver: str, than: str) -> bool:
-    """Whether a driver's version is smaller."""
+    """Return whether a driver's version is smaller."""
     return _numbers(driver) < _numbers(than)
 
 
@@ -89,7 +89,7 @@ def _numbers(version: str) -> List[int]:
 
 
 def why_not_loaded(library: str) -> Optional[str]:
-    """The dynamic linker's reason why a library cannot be opened; None where it can."""
+    """Return the dynamic linker's reason why a library cannot be opened; None where it can."""
     try:
         ctypes.CDLL(library)
     except OSError as error:

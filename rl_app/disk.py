@@ -20,7 +20,7 @@ RESERVE_BYTES = 256 * 1024
 
 
 def check_space(directory: Path) -> None:
-    """Refuses a disk on which a job would soon find no space.
+    """Refuse a disk on which a job would soon find no space.
 
     Raises:
         UserError: it has too little, with how much.
@@ -33,20 +33,20 @@ def check_space(directory: Path) -> None:
 
 
 def reserve(directory: Path) -> None:
-    """Takes some space, which :func:`release` gives back to whoever has to say that the disk is full."""
+    """Take some space, which :func:`release` gives back to whoever has to say that the disk is full."""
     with suppress(OSError):
         (directory / RESERVE).write_bytes(bytes(RESERVE_BYTES))
 
 
 def release(directory: Path) -> None:
-    """Gives back what :func:`reserve` took."""
+    """Give back what :func:`reserve` took."""
     with suppress(OSError):
         (directory / RESERVE).unlink()
 
 
 @contextmanager
 def given_back(directory: Path) -> Iterator[None]:
-    """What :func:`reserve` took, while the block runs; what is left of it is taken again."""
+    """Yield what :func:`reserve` took, while the block runs; what is left of it is taken again."""
     reserved = (directory / RESERVE).exists()
     release(directory)
     try:
@@ -57,7 +57,7 @@ def given_back(directory: Path) -> Iterator[None]:
 
 
 def full(error: BaseException, directories: Iterable[Path]) -> Optional[str]:
-    """Which of the directories has a full disk, in one line, where that is what the error comes from."""
+    """Return which of the directories has a full disk, in one line, where that is what the error comes from."""
     if NO_SPACE not in str(error):
         return None
     there = (directory for directory in directories if directory.is_dir())

@@ -17,10 +17,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Sequence
 
-from rl_app import cluster, cuda, machine, sagemaker
+from rl_app import cuda, machine
 from rl_app.cuda import Gpu
 from rl_app.errors import JobError, UserError
-from rl_app.store import endpoint, open_store, shown
+from rl_app.job import sagemaker
+from rl_app.storage.opening import open_store
+from rl_app.storage.s3_client import endpoint, without_password
+from rl_app.training import ray_runtime
 
 PACKAGES = ("ray", "gym", "numpy", "onnxruntime", "sagemaker-training", "boto3")
 # What is wrong, as the exit status says it; 2 is a command line that cannot be read.
@@ -70,7 +73,7 @@ class TensorFlow:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Prints every finding; returns the exit status."""
+    """Print every finding; return the exit status."""
     options = _options(argv)
     findings = [*check(environ)]
     status = next((found.status for found in findings if found.status), 0)
@@ -105,7 +108,7 @@ def _line(found: Finding, width: int) -> str:
 
 
 def check(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """All checks, in the order in which one explains the next."""
+    """Yield all checks, in the order in which one explains the next."""
     try:
         flow = _tensorflow()
     except Exception as error:  # whatever a broken installation raises
@@ -127,7 +130,7 @@ def _tensorflow() -> TensorFlow:
 
 
 def check_versions(flow: TensorFlow) -> Finding:
-    """What a job is made with, installed or not."""
+    """Return what a job is made with, installed or not."""
     found = {"Python": ".".join(map(str, sys.version_info[:3])), "TensorFlow": flow.version}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
@@ -155,7 +158,7 @@ def check_machine() -> Iterator[Finding]:
     shared = Path("/dev/shm")
     if shared.is_dir():
         size = shutil.disk_usage(shared).total
-        slow = not cluster.fits(shared)
+        slow = not ray_runtime.fits(shared)
         advice = "; too small for Ray's objects, which go to files: slower; `docker run --shm-size 1g`"
         yield Finding("/dev/shm", f"{size / 1024**2:.0f} MiB" + advice * slow, note=slow, facts={"bytes": size})
 
@@ -174,7 +177,7 @@ def _gib(size: float) -> str:
 
 
 def check_gpus(flow: TensorFlow, gpus: Sequence[Gpu]) -> Finding:
-    """Whether this TensorFlow can train on these GPUs."""
+    """Return whether this TensorFlow can train on these GPUs."""
     facts = {"gpus": [_gpu_facts(gpu, flow) for gpu in gpus], "seen_by_tensorflow": flow.gpus}
     several = Counter(gpus).items()
     if not flow.cuda:
@@ -242,7 +245,7 @@ def _built(flow: TensorFlow) -> List[str]:
 
 
 def check_libraries(flow: TensorFlow) -> Finding:
-    """Whether each of CUDA's libraries can be opened."""
+    """Return whether each of CUDA's libraries can be opened."""
     reasons = {library: cuda.why_not_loaded(library) for library in cuda.LIBRARIES}
     loaded = [library for library, reason in reasons.items() if reason is None]
     failed = [reason for reason in reasons.values() if reason is not None]
@@ -253,16 +256,16 @@ def check_libraries(flow: TensorFlow) -> Finding:
 
 
 def check_store(environ: Mapping[str, str]) -> Finding:
-    """Whether the store that the environment names can be reached."""
+    """Return whether the store that the environment names can be reached."""
     url, address = environ.get("STORE"), endpoint(environ)
-    facts = {"store": url, "endpoint": shown(address) if address else None}
+    facts = {"store": url, "endpoint": without_password(address) if address else None}
     try:
         if url:
             open_store(url, environ, make=False)
             return Finding("store", f"{url} is reached" + f" at {facts['endpoint']}" * bool(address), facts=facts)
         if address:
             _ask(address)
-            return Finding("store", f"{shown(address)} answers; STORE names no bucket in it", facts=facts)
+            return Finding("store", f"{without_password(address)} answers; STORE names no bucket in it", facts=facts)
     except (UserError, JobError) as error:
         reason = str(error).replace("store ", "", 1)
         new = "has no such bucket" in reason
@@ -271,9 +274,9 @@ def check_store(environ: Mapping[str, str]) -> Finding:
 
 
 def _ask(address: str) -> None:
-    """Raises UserError where nobody answers; a refusal is an answer."""
+    """Raise UserError where nobody answers; a refusal is an answer."""
     try:
         with suppress(urllib.error.HTTPError):
             urllib.request.urlopen(address, timeout=STORE_DEADLINE_S).close()
     except (OSError, ValueError) as error:
-        raise UserError(f"{shown(address)} does not answer: {getattr(error, 'reason', error)}") from None
+        raise UserError(f"{without_password(address)} does not answer: {getattr(error, 'reason', error)}") from None

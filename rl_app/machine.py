@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
@@ -21,14 +21,46 @@ NO_DEVICE = ("", "-1", "NoDevFiles")
 
 @dataclass(frozen=True)
 class Machine:
-    """CPUs (at least 1) and GPUs that a job may use."""
+    """CPUs (at least 1) and GPUs that a job may use: of one machine, or of the several ``hosts`` of a cluster."""
 
+    cpus: int
+    gpus: int
+    hosts: Tuple[Host, ...] = ()
+
+    @property
+    def parts(self) -> Tuple[Host, ...]:
+        """Return the machines that it is made of, that of the trainer first."""
+        return self.hosts or (Host("", self.cpus, self.gpus),)
+
+    def has(self, what: str) -> str:
+        """Say how many CPUs or GPUs there are, as a sentence begins."""
+        return f"{'the hosts have' if self.hosts else 'this machine has'} {self._count(what)}"
+
+    def whose(self, what: str) -> str:
+        """Say the same inside a sentence."""
+        return f"{'the hosts' if self.hosts else 'this machine'}'{'' if self.hosts else 's'} {self._count(what)}"
+
+    def _count(self, what: str) -> str:
+        counts = [(host.name, host.cpus if what == "CPUs" else host.gpus) for host in self.parts]
+        listed = f" ({', '.join(f'{name}: {count}' for name, count in counts)})" if self.hosts else ""
+        return f"{sum(count for _, count in counts)} {what}{listed}"
+
+
+class Host(NamedTuple):
+    """One machine of a cluster."""
+
+    name: str
     cpus: int
     gpus: int
 
 
+def cluster(hosts: Sequence[Host]) -> Machine:
+    """Return all that the hosts have; the first is the trainer's."""
+    return Machine(sum(host.cpus for host in hosts), sum(host.gpus for host in hosts), tuple(hosts))
+
+
 def detect(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Machine:
-    """The CPUs of this process's affinity, at most its cgroup's quota rounded down; the GPUs that a job can use.
+    """Return the CPUs of this process's affinity, at most its cgroup's quota rounded down; the GPUs that a job can use.
 
     Those are nvidia-smi's, as far as CUDA_VISIBLE_DEVICES lets this process see them, and none without CUDA.
     """
@@ -37,7 +69,7 @@ def detect(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Machine:
 
 
 def has_cuda() -> bool:
-    """Whether the TensorFlow that is installed is the one for GPUs: tensorflow-cpu has another name."""
+    """Return whether the TensorFlow that is installed is the one for GPUs: tensorflow-cpu has another name."""
     try:
         metadata.version("tensorflow")
     except metadata.PackageNotFoundError:
@@ -46,25 +78,25 @@ def has_cuda() -> bool:
 
 
 def devices(gpus: int) -> List[str]:
-    """Those of so many GPUs that this process may see, as CUDA_VISIBLE_DEVICES names them."""
+    """Return those of so many GPUs that this process may see, as CUDA_VISIBLE_DEVICES names them."""
     visible = os.environ.get(VISIBLE_DEVICES)
     names = [str(number) for number in range(gpus)] if visible is None else visible.split(",")
     return list(takewhile(lambda name: name.strip() not in NO_DEVICE, names))[:gpus]
 
 
 def physical_memory() -> int:
-    """The bytes of the machine's memory."""
+    """Return the bytes of the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def memory(cgroups: Path = CGROUPS) -> int:
-    """The bytes of memory that this process may have: the machine's, or what its container is limited to."""
+    """Return the bytes of memory that this process may have: the machine's, or what its container is limited to."""
     limits = (_read(cgroups / name).strip() for name in ("memory.max", "memory/memory.limit_in_bytes"))
     return min([physical_memory(), *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def nvidia_smi(*words: str) -> List[str]:
-    """The lines that nvidia-smi prints; none where there is no nvidia-smi, or no driver for it to ask."""
+    """Return the lines that nvidia-smi prints; none where there is no nvidia-smi, or no driver for it to ask."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -88,7 +120,7 @@ def _affinity() -> int:
 
 
 def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
-    """The CPU quotas, in CPUs, of the process's cgroup and of all above it, of either version."""
+    """Yield the CPU quotas, in CPUs, of the process's cgroup and of all above it, of either version."""
     for line in _read(membership).splitlines():
         _, controllers, group = line.split(":", 2)
         if controllers == "":
@@ -100,7 +132,7 @@ def _quotas(cgroups: Path, membership: Path) -> Iterator[float]:
 
 
 def _upwards(root: Path, group: str) -> Iterator[Path]:
-    """The directories from ``group`` up to ``root``, which may be all that a container sees."""
+    """Yield the directories from ``group`` up to ``root``, which may be all that a container sees."""
     inside = Path(group.strip("/"))
     for part in (inside, *inside.parents):
         yield root / part
@@ -127,13 +159,13 @@ def _gpus() -> int:
 
 
 def process_space() -> str:
-    """What the numbers of processes hold good in: one boot of a machine, one container."""
+    """Return what the numbers of processes hold good in: one boot of a machine, one container."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
 
 
 def started_at(pid: int) -> Optional[str]:
-    """When a process started (ticks since boot): its number alone may come again. None where it has ended."""
+    """Return when a process started (ticks since boot): its number alone may come again. None where it has ended."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

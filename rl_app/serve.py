@@ -15,12 +15,18 @@ import time
 import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Mapping, Optional, Sequence, Sized
 
-from rl_app import sagemaker
 from rl_app.errors import JobError, UserError, reason_of
-from rl_app.policies import Policy
+from rl_app.job import sagemaker
+from rl_app.local.compose import say_way_down
+from rl_app.machine import detect
+from rl_app.policy.policy import Policy
+from rl_app.serving.limits import BodyLimit, Timeouts
+from rl_app.serving.metrics import Counts, Metrics
+from rl_app.serving.workers import Workers
 
 EXAMPLES = """
 examples:
@@ -31,6 +37,7 @@ examples:
 
 Where an argument is not given, the environment is asked: MODEL, STORE, and for --port SAGEMAKER_BIND_TO_PORT.
 Settings in the environment, with their defaults:
+  SERVE_WORKERS=N            processes that answer; default: one a CPU. SAGEMAKER_MODEL_SERVER_WORKERS is read too
   SERVE_MAX_BODY_MB=25       the largest request; 0 for any. SAGEMAKER_MAX_PAYLOAD_IN_MB of a batch transform wins
   SERVE_CLIENT_TIMEOUT_S=30  how long a client may take to send a request, or to take its answer
   SERVE_IDLE_TIMEOUT_S=75    how long a connection may be idle between two requests
@@ -39,19 +46,20 @@ Exit status: 0 ended by a signal, 1 failed, 2 refused.
 """
 
 
+MOST_WORKERS = 256
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What the environment sets; ``max_body`` is in bytes, None for any, and ``max_body_setting`` the variable."""
+    """What the environment sets."""
 
-    max_body: Optional[int]
-    max_body_setting: str
-    client_timeout_s: float
-    idle_timeout_s: float
-    drain_s: float
+    body: BodyLimit
+    timeouts: Timeouts
+    workers: int
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Serves until a signal; returns the exit status: 2 for what the user can fix, with one line that says what."""
+    """Serve until a signal; return the exit status: 2 for what the user can fix, with one line that says what."""
     began = time.monotonic()
     options = parse(arguments, environ)
     try:
@@ -59,9 +67,16 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
         with ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="serve-")))
             policy = load(options, scratch, environ)
+            workers = workers_of(policy, settings)
             listening = stack.enter_context(listen(options.host, options.port))
-            announce(policy, options.address or address_of(listening), time.monotonic() - began)
-            serve(policy, listening, settings)
+            announce(policy, options.address or address_of(listening), workers, time.monotonic() - began)
+            say_way_down(environ)
+            settle()
+            answer = partial(serve, policy, listening, settings, Counts(workers))
+            if workers == 1:
+                answer(None)
+            else:
+                Workers(answer, workers, settings.timeouts.drain_s, say).run()
         return 0
     except (UserError, JobError) as error:
         print(reason_of(error), file=sys.stderr)
@@ -69,7 +84,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
-    """The command line, and what the environment says in its place."""
+    """Read the command line, and what the environment says in its place."""
     parser = argparse.ArgumentParser(
         prog="python -m rl_app serve",
         description="Serve a trained policy over HTTP, as SageMaker's hosting asks for it.",
@@ -89,24 +104,27 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> argparse.Name
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Raises UserError for what makes no sense."""
+    """Read the settings; raises UserError for what makes no sense."""
     name = "SAGEMAKER_MAX_PAYLOAD_IN_MB" if environ.get("SAGEMAKER_MAX_PAYLOAD_IN_MB") else "SERVE_MAX_BODY_MB"
     megabytes = number(name, environ.get(name, ""), 25.0)
+    workers = "SERVE_WORKERS" if environ.get("SERVE_WORKERS") else "SAGEMAKER_MODEL_SERVER_WORKERS"
 
     def seconds(name: str, default: float) -> float:
         return number(name, environ.get(name, ""), default, least=0.1)
 
     return Settings(
-        max_body=int(megabytes * 2**20) or None,
-        max_body_setting=name,
-        client_timeout_s=seconds("SERVE_CLIENT_TIMEOUT_S", 30.0),
-        idle_timeout_s=seconds("SERVE_IDLE_TIMEOUT_S", 75.0),
-        drain_s=seconds("SERVE_DRAIN_S", 24.0),
+        BodyLimit(int(megabytes * 2**20) or None, name),
+        Timeouts(
+            client_s=seconds("SERVE_CLIENT_TIMEOUT_S", 30.0),
+            idle_s=seconds("SERVE_IDLE_TIMEOUT_S", 75.0),
+            drain_s=seconds("SERVE_DRAIN_S", 24.0),
+        ),
+        whole_number(workers, environ.get(workers, ""), detect().cpus),
     )
 
 
 def number(name: str, text: str, default: float, least: float = 0.0) -> float:
-    """A setting; raises UserError."""
+    """Read a setting; raises UserError."""
     try:
         value = float(text) if text else default
     except ValueError:
@@ -116,17 +134,24 @@ def number(name: str, text: str, default: float, least: float = 0.0) -> float:
     return value
 
 
+def whole_number(name: str, text: str, default: int) -> int:
+    """Read a setting that counts something; raises UserError."""
+    if text and not (text.isdecimal() and 1 <= int(text) <= MOST_WORKERS):
+        raise UserError(f"{name} = {text}: must be a whole number from 1 to {MOST_WORKERS}")
+    return int(text or min(default, MOST_WORKERS))
+
+
 def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str]) -> Policy:
-    """The policy, which has answered once; raises UserError where there is none or it is broken."""
-    from rl_app import artifacts
+    """Load the policy, which has answered once; raises UserError where there is none or it is broken."""
     from rl_app.serving.app import warm
+    from rl_app.storage import artifacts
 
     if options.model or options.store:
-        from rl_app.store import open_store
+        from rl_app.storage.opening import open_store
 
         store = open_store(options.store or "runs", environ)
         model = artifacts.locate(options.model, store, environ) if options.model else artifacts.newest(store)
-        print(f"model {model.name}: {model.uri}", file=sys.stderr, flush=True)
+        say(f"model {model.name}: {model.uri}")
         model.fetch(scratch / "fetched")
         directory = scratch / "fetched"
     else:
@@ -137,7 +162,7 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
     policy = Policy.load(opened)
     try:
         warm(policy)
-    except UserError:
+    except (JobError, UserError):
         raise
     except Exception as error:  # onnxruntime's and TensorFlow's exceptions have no base of their own
         raise UserError(f"{opened}: the policy does not answer: {str(error).strip().splitlines()[0]}") from error
@@ -145,7 +170,7 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
 
 
 def listen(host: str, port: str) -> socket.socket:
-    """The socket to serve on; raises UserError where the port cannot be had."""
+    """Open the socket to serve on; raises UserError where the port cannot be had."""
     if not (port.isdigit() and int(port) < 65536):
         raise UserError(f"port = {port}: must be 0 to 65535")
     try:
@@ -155,45 +180,60 @@ def listen(host: str, port: str) -> socket.socket:
 
 
 def address_of(listening: socket.socket) -> str:
-    """The URL by which this machine finds the server."""
+    """Give the URL by which this machine finds the server."""
     host, port = listening.getsockname()[:2]
     return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"
 
 
-def announce(policy: Policy, address: str, seconds: float) -> None:
-    """Says what is served, and where."""
-    facts = policy.facts
-    reward = facts.get("training", {}).get("episode_reward_mean")
-    worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
-    print(
-        f"serving {facts['algorithm']} on {facts.get('env')}{worth}, by {policy.engine}: {address} "
-        f"after {seconds:.2f} s",
-        file=sys.stderr,
-        flush=True,
-    )
+def settle() -> None:
+    """Have the garbage collector look less often: what is loaded by now stays, and requests leave no cycles.
 
-
-def serve(policy: Policy, listening: socket.socket, settings: Settings) -> None:
-    """Answers until a signal, then drains."""
-    import numpy as np
-
-    from rl_app.serving import server
-    from rl_app.serving.app import App, Limits
-    from rl_app.serving.batching import Answers
-    from rl_app.serving.journal import Journal
-    from rl_app.serving.messages import Reader
-
-    # Lists of different lengths are refused, and the client is told so
-    warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
-    # What is loaded by now stays, and requests leave no cycles: the garbage collector need not look so often
+    What it has looked at here stays shared with the processes that are forked.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    journal, reader = Journal(), Reader(policy)
+
+
+def workers_of(policy: Policy, settings: Settings) -> int:
+    """Return how many processes answer: one where it is TensorFlow's, whose threads do not outlive a fork."""
+    return settings.workers if policy.engine == "onnxruntime" else 1
+
+
+def say(line: str) -> None:
+    """Say something to whoever looks after the server."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def announce(policy: Policy, address: str, workers: int, seconds: float) -> None:
+    """Say what is served, and where."""
+    facts = policy.facts
+    reward = facts.get("training", {}).get("episode_reward_mean")
+    worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
+    processes = f" in {workers} processes" if workers > 1 else ""
+    say(
+        f"serving {facts['algorithm']} on {facts.get('env')}{worth}, by {policy.engine}{processes}: {address} "
+        f"after {seconds:.2f} s"
+    )
+
+
+def serve(policy: Policy, listening: socket.socket, settings: Settings, counts: Counts, process: Optional[int]) -> None:
+    """Answer until a signal, then drain; ``process`` is which of several it is, None where it is alone."""
+    import numpy as np
+
+    from rl_app.serving import server
+    from rl_app.serving.access_log import AccessLog
+    from rl_app.serving.app import App
+    from rl_app.serving.batching import Batcher
+    from rl_app.serving.queries import Reader
+
+    # Lists of different lengths are refused, and the client is told so
+    warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
+    metrics, reader = Metrics(counts, process or 0, alone=process is None), Reader(policy)
+    log = AccessLog(metrics.lost_line)
 
     def app(under_way: Sized) -> App:
-        answers = Answers(policy, reader, np.random.default_rng(), journal.batch, under_way)
-        return App(policy, reader, answers, journal, Limits(settings.max_body, settings.max_body_setting))
+        batcher = Batcher(policy, reader, np.random.default_rng(), metrics.batch, under_way)
+        return App(policy, reader, batcher, log, metrics, settings.body)
 
-    patience = server.Patience(settings.client_timeout_s, settings.idle_timeout_s, settings.drain_s)
-    server.run(app, listening, journal, patience)
+    server.run(app, listening, log, metrics, settings.timeouts)

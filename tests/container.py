@@ -1,4 +1,4 @@
-"""Small programs that play the container around which local_mode plays SageMaker."""
+"""Small programs that play the container around which a local job plays SageMaker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs in a store, as local_mode leaves them, without training one."""
+"""Jobs in a store, as a local job leaves them, without training one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tarfile
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from rl_app.store import Store
+from rl_app.storage.base import Store
 
 ROOT = Path(__file__).parents[1]
 METRICS = [
@@ -21,6 +21,7 @@ METRICS = [
         "episode_reward_max": None if number == 1 else 30.0 * number,
         "timesteps_total": 1000 * number,
         "time_total_s": 1.5 * number,
+        "entropy": 0.5 / number,
     }
     for number in range(1, 6)
 ]

@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, Iterator, List
 
 import pytest
 
 from rl_app.errors import JobError, UserError
-from rl_app.store import Mirror, Store, restore
+from rl_app.storage.base import ChangedError, Store
+from rl_app.storage.mirror import Mirror, restore
 from tests.waiting import until
+
+SIZE = 24 << 20
+"""Bytes of a file that takes a while to copy, in more than one part."""
+WRITE_ANEW = {
+    "renamed": "open('beside.tmp', 'wb').write(content); os.replace('beside.tmp', 'file')",
+    "in place": "file = open('file', 'r+b'); file.write(content)",
+    "cut": "file = open('file', 'wb'); file.write(content)",
+}
+"""How a program may put another version of a file in its place."""
+
+
+@contextmanager
+def rewritten(directory: Path, way: str) -> Iterator[None]:
+    """Has another process write one version of a file after the other, each of one letter, while the block runs."""
+    (directory / "file").write_bytes(b"a" * SIZE)
+    endless = f"import itertools, os\nfor letter in itertools.cycle(b'bcd'):\n  content = bytes([letter]) * {SIZE}\n  "
+    writer = subprocess.Popen([sys.executable, "-c", endless + WRITE_ANEW[way]], cwd=str(directory))
+    try:
+        until(lambda: (directory / "file").read_bytes()[:1] != b"a")
+        yield
+    finally:
+        writer.kill()
+        writer.wait(10)
 
 
 def keys(store: Store, prefix: str = "") -> List[str]:
@@ -79,6 +106,34 @@ class StoreContract:
             store.upload(tmp_path / "gone", "job/gone")
         assert keys(store) == []
 
+    @pytest.mark.parametrize("way", WRITE_ANEW)
+    def test_an_upload_is_of_one_version_of_its_file(self, store: Store, tmp_path: Path, way: str) -> None:
+        with rewritten(tmp_path, way):
+            for _ in range(4):
+                with suppress(ChangedError):
+                    store.upload(tmp_path / "file", "job/file")
+                for entry in store.list(""):
+                    assert versions_in(store.read(entry.key)) <= 1
+
+    def test_a_download_is_of_one_version_of_its_object(self, store: Store, tmp_path: Path) -> None:
+        store.write("job/file", b"a" * SIZE)
+        over = threading.Event()
+
+        def write_anew() -> None:
+            while not over.is_set():
+                for letter in (b"b", b"c"):
+                    store.write("job/file", letter * SIZE)
+
+        writer = threading.Thread(target=write_anew)
+        writer.start()
+        try:
+            for _ in range(4):
+                store.download("job/file", tmp_path / "file")
+                assert versions_in((tmp_path / "file").read_bytes()) == 1
+        finally:
+            over.set()
+            writer.join(30)
+
     def test_lists_what_is_below_a_folder_and_nothing_beside_it(self, store: Store) -> None:
         for key in ("job-1/b", "job-1/a/z", "job-10/c", "job-1.json"):
             store.write(key, b"12345")
@@ -140,6 +195,45 @@ class StoreContract:
         mirror.stop(30)
         assert keys(store) == ["job/live/whole"]
 
+    def test_mirror_brings_the_last_version_of_what_changed_under_it(self, store: Store, tmp_path: Path) -> None:
+        mirror = Mirror(tmp_path, store, "job/live", interval=0.05)
+        with rewritten(tmp_path, "in place"):
+            (tmp_path / "other").write_bytes(b"1")
+            mirror.start()
+            until(lambda: "job/live/other" in keys(store, "job/live"), 30)
+        mirror.stop(30)
+        assert store.read("job/live/file") == (tmp_path / "file").read_bytes()
+
+    @pytest.mark.parametrize("delete", [True, False])
+    def test_mirror_follows_a_file_that_becomes_a_folder_and_back(
+        self, store: Store, tmp_path: Path, delete: bool
+    ) -> None:
+        mirror = Mirror(tmp_path, store, "job/live", delete, interval=0.05)
+        mirror.start()
+        (tmp_path / "x").write_bytes(b"file")
+        (tmp_path / "y").mkdir()
+        (tmp_path / "y" / "below").write_bytes(b"below")
+        until(lambda: keys(store) == ["job/live/x", "job/live/y/below"])
+        (tmp_path / "x").unlink()
+        (tmp_path / "x" / "deep").mkdir(parents=True)
+        (tmp_path / "x" / "deep" / "below").write_bytes(b"below")
+        (tmp_path / "y" / "below").unlink()
+        (tmp_path / "y").rmdir()
+        (tmp_path / "y").write_bytes(b"file")
+        until(lambda: keys(store) == ["job/live/x/deep/below", "job/live/y"])
+        mirror.stop(30)
+        assert store.read("job/live/y") == b"file"
+
+    def test_mirror_clears_its_way_of_what_an_earlier_one_brought(self, store: Store, tmp_path: Path) -> None:
+        store.write("job/live/x", b"file")
+        store.write("job/live/z", b"kept")
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x" / "below").write_bytes(b"below")
+        mirror = Mirror(tmp_path, store, "job/live")
+        mirror.start()
+        mirror.stop(30)
+        assert keys(store) == ["job/live/x/below", "job/live/z"]
+
     def test_mirror_removes_what_vanished_where_it_is_told_to(self, store: Store, tmp_path: Path) -> None:
         store.write("job/checkpoints/checkpoint_1/weights", b"from an earlier run")
         store.write("job/job.json", b"{}")
@@ -176,6 +270,11 @@ class StoreContract:
         with pytest.raises(JobError, match="job/live lacks bad"):
             mirror.stop(0.3)
         assert keys(store) == ["job/live/fine"]
+
+
+def versions_in(content: bytes) -> int:
+    """Counts the letters in a file of :func:`rewritten`."""
+    return sum(content.count(letter) > 0 for letter in (b"a", b"b", b"c", b"d"))
 
 
 def contents(directory: Path) -> Dict[str, bytes]:

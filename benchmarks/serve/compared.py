@@ -18,14 +18,14 @@ import orjson
 
 from rl_app import serve
 from rl_app.serving.app import Answer, App, Request
-from rl_app.serving.messages import JSON
+from rl_app.serving.media_types.json import JSON
 
 CONSTANT = b'{"outputs":{"actions_0":[1],"action_prob":[0.85],"action_logp":[-0.16],"vf_preds":[47.2]}}'
 
 
 async def constant(self: App, request: Request) -> Answer:
     """The least that a server can do."""
-    return Answer(200, JSON, CONSTANT)
+    return Answer(200, JSON.name, CONSTANT)
 
 
 def bare(model: str) -> Any:
@@ -38,7 +38,7 @@ def bare(model: str) -> Any:
     async def invocations(self: App, request: Request) -> Answer:
         observations = np.array(orjson.loads(request.body)["observations"], np.float32)
         outputs = dict(zip(names, session.run(names, {"observations": observations})))
-        return Answer(200, JSON, orjson.dumps({"outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY))
+        return Answer(200, JSON.name, orjson.dumps({"outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     return invocations
 

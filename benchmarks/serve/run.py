@@ -213,7 +213,8 @@ def start_of(image: str, model: Path, rounds: int) -> None:
     for _ in range(rounds):
         name = f"benchmark-serve-{uuid.uuid4().hex[:8]}"
         began = time.monotonic()
-        docker("run", "-d", "--name", name, "-p", "127.0.0.1::8080", "-v", f"{model}:/opt/ml/model:ro", image, "serve")
+        alone = ("-e", "SERVE_WORKERS=1", "-v", f"{model}:/opt/ml/model:ro")
+        docker("run", "-d", "--name", name, "-p", "127.0.0.1::8080", *alone, image, "serve")
         try:
             port = int(docker("port", name, "8080").rpartition(":")[2])
             wait_for(lambda port=port: answers(port), "the container did not answer")  # type: ignore[misc]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, FrozenSet, Mapping
 
 DATA = Path(__file__).with_name("defaults.json")
 
@@ -47,7 +47,7 @@ REFUSED = {
 
 
 def default_config(name: str) -> Dict[str, Any]:
-    """A fresh copy of the algorithm's default config; what is a class or a function in RLlib is None.
+    """Return a fresh copy of the algorithm's default config; what is a class or a function in RLlib is None.
 
     Raises:
         KeyError: ``name`` is not one of :data:`NAMES`.
@@ -56,8 +56,14 @@ def default_config(name: str) -> Dict[str, Any]:
     return merged(sections["common"], sections[name])
 
 
+@lru_cache(maxsize=1)
+def config_names() -> FrozenSet[str]:
+    """Return the names at the top of a config of any algorithm."""
+    return frozenset(name for section in json.loads(_text()).values() for name in section)
+
+
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Dict[str, Any]:
-    """``base`` with ``changes`` laid over it, key by key in nested dicts; neither is changed."""
+    """Return ``base`` with ``changes`` laid over it, key by key in nested dicts; neither is changed."""
     result = dict(base)
     for key, value in changes.items():
         under = base.get(key)

@@ -83,7 +83,7 @@ class Catch(gym.Env):  # type: ignore[misc]  # gym has no types
         return np.stack([self._now, self._before], axis=-1).repeat(CELL_PX, 0).repeat(CELL_PX, 1)
 
     def render(self, mode: str = "rgb_array") -> Any:
-        """A picture, uint8 ``[height, width, 3]``."""
+        """Return a picture, uint8 ``[height, width, 3]``."""
         if mode != "rgb_array":
             return super().render(mode=mode)
         colours = np.array([BACKGROUND, PADDLE, BALL], np.uint8)

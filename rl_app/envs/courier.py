@@ -100,7 +100,7 @@ class Courier(gym.Env):  # type: ignore[misc]  # gym has no types
         }
 
     def render(self, mode: str = "rgb_array") -> Any:
-        """A picture, uint8 ``[height, width, 3]``: the streets from above, and how full the battery is."""
+        """Return a picture, uint8 ``[height, width, 3]``: the streets from above, and how full the battery is."""
         import pygame
 
         if mode != "rgb_array":
@@ -132,7 +132,7 @@ BOLT = [(0.55, 0.2), (0.35, 0.55), (0.5, 0.55), (0.42, 0.8), (0.66, 0.44), (0.5,
 
 
 def _points(place: Place, shape: List[Tuple[float, float]]) -> List[Tuple[int, int]]:
-    """The shape in the cell ``place``, as pixels (x, y)."""
+    """Return the shape in the cell ``place``, as pixels (x, y)."""
     row, column = place
     return [(int((column + x) * CELL_PX), int((row + y) * CELL_PX)) for x, y in shape]
 

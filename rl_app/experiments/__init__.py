@@ -1,24 +1,18 @@
-"""Experiments by name: an algorithm, an environment and what differs from the algorithm's defaults.
-
-Each has a module of its own, with a dict in Tune's words (``run``, ``env``, ``stop``, ``config``,
-``checkpoint_freq``, ``keep_checkpoints_num``) or a function that makes one from the machine's CPUs and GPUs.
-"""
+"""Experiments by name; each is a module with one value, and a line here."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Union
+from typing import Dict
 
 from rl_app.experiments import cartpole, cartpole_aws, cartpole_dqn, cartpole_lstm, catch, courier, pendulum
-from rl_app.machine import Machine
-
-Experiment = Union[Dict[str, Any], Callable[[Machine], Dict[str, Any]]]
+from rl_app.experiments.experiment import Experiment
 
 EXPERIMENTS: Dict[str, Experiment] = {
     "cartpole": cartpole.EXPERIMENT,
-    "cartpole-aws": cartpole_aws.experiment,
+    "cartpole-aws": cartpole_aws.EXPERIMENT,
     "cartpole-dqn": cartpole_dqn.EXPERIMENT,
     "cartpole-lstm": cartpole_lstm.EXPERIMENT,
-    "catch": catch.experiment,
+    "catch": catch.EXPERIMENT,
     "courier": courier.EXPERIMENT,
     "pendulum": pendulum.EXPERIMENT,
 }

@@ -1,7 +1,5 @@
 """The settings of AWS's CartPole example for Ray 0.8.5, to compare with.
 
-Time seen: 11 min, 1 seed
-
 Left out are its ``free_log_std``, which Ray 0.8.5 ignores, and its ``monitor``, which records inside the
 sampling.
 """
@@ -10,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+from rl_app.experiments.experiment import Experiment
 from rl_app.machine import Machine
 
 
-def experiment(machine: Machine) -> Dict[str, Any]:
+def trial(machine: Machine) -> Dict[str, Any]:
     """AWS's settings, with its one CPU for the trainer and the others for the workers."""
     return {
         "run": "PPO",
@@ -35,3 +34,8 @@ def experiment(machine: Machine) -> Dict[str, Any]:
             "use_pytorch": False,
         },
     }
+
+
+EXPERIMENT = Experiment(
+    "The settings of AWS's CartPole example for Ray 0.8.5, to compare with.", trial, time_seen="11 min, 1 seed"
+)

@@ -37,7 +37,7 @@
 
   function choice(space, name) {
     const element = make("select", { name, ariaLabel: name });
-    for (let i = 0; i < space.n; i++) element.append(make("option", {}, String(i)));
+    for (let i = 0; i < space.n; i++) element.append(make("option", {}, String((space.start || 0) + i)));
     return { element, text: () => element.value, fill: (value) => { element.value = value; } };
   }
 
@@ -216,7 +216,7 @@
   // What the network says of each part of the action: probabilities, means and deviations, or values.
   function distributions(outputs, actions) {
     if (outputs.q_values) {
-      return [table("value of each action", [outputs.q_values[0]].flat(Infinity), (i) => i === actions[0], false)];
+      return [table("value of each action", [outputs.q_values[0]].flat(Infinity), (i) => i === actions[0], false, data.actions[0].start)];
     }
     if (data.unsampled !== null || !outputs.action_dist_inputs) return [];
     let inputs = outputs.action_dist_inputs[0];
@@ -224,11 +224,12 @@
       const of = data.actions.length > 1 ? ` of part ${part}` : "";
       const take = (n) => { const taken = inputs.slice(0, n); inputs = inputs.slice(n); return taken; };
       if (space.type === "Box") return [normals(space, take(2 * count(space.shape)), actions[part], of)];
-      const widths = space.type === "MultiDiscrete" ? space.nvec : [space.n];
+      const bits = space.type === "MultiBinary" ? Array(space.n).fill(2) : null;
+      const widths = space.type === "MultiDiscrete" ? space.nvec : bits || [space.n];
       return widths.map((n, i) => {
-        const chosen = [actions[part]].flat()[i];
+        const chosen = [actions[part]].flat(Infinity)[i];
         const which = widths.length > 1 ? `${of} [${i}]` : of;
-        return table(`probability of each action${which}`, softmax(take(n)), (k) => k === chosen, true);
+        return table(`probability of each action${which}`, softmax(take(n)), (k) => k === chosen, true, space.start);
       });
     });
   }
@@ -241,7 +242,8 @@
   }
 
   // Of many values the largest only, for the others are of no interest.
-  function table(caption, values, isChosen, isShare) {
+  // ``start`` is what the first of them is called.
+  function table(caption, values, isChosen, isShare, start = 0) {
     const order = values.map((_, i) => i);
     if (values.length > MOST_ROWS) order.sort((a, b) => values[b] - values[a]).splice(MOST_ROWS);
     const [least, most] = [Math.min(...values), Math.max(...values)];
@@ -249,8 +251,8 @@
     for (const i of order) {
       const bar = make("span", { className: "bar" });
       bar.style.width = `${100 * (isShare ? values[i] : (values[i] - least) / (most - least || 1))}%`;
-      rows.append(make("tr", { className: isChosen(i) ? "chosen" : "" },
-        make("th", { scope: "row" }, String(i)), make("td", {}, bar),
+      rows.append(make("tr", { className: isChosen(start + i) ? "chosen" : "" },
+        make("th", { scope: "row" }, String(start + i)), make("td", {}, bar),
         make("td", {}, isShare ? `${(100 * values[i]).toFixed(1)} %` : short(values[i]))));
     }
     const rest = values.length - order.length;

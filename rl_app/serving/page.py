@@ -13,10 +13,12 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 
 import numpy as np
 
-from rl_app.pages import STYLE, UNKNOWN, content_security_policy, definitions, embedded, number, tile
-from rl_app.policies import Input, Policy, Space
-from rl_app.serving.observations import bounds, shape_of
+from rl_app.policy.loading import Input
+from rl_app.policy.policy import Policy
+from rl_app.reports.html import STYLE, UNKNOWN, content_security_policy, embedded, number, text
+from rl_app.serving.arrays import bounds
 from rl_app.serving.openapi import parts
+from rl_app.spaces.description import Space, shape_of, start_of
 
 # Where a Box has a larger bound, its author meant that there is none
 NO_BOUND = 1e30
@@ -32,10 +34,10 @@ class Page(NamedTuple):
 
 
 def render(policy: Policy) -> Page:
-    """The page for this policy: one file that asks no other host."""
-    script, style = beside("page.js"), STYLE.read_text(encoding="utf-8") + beside("page.css")
+    """Make the page for this policy: one file that asks no other host."""
+    script, style = asset("page.js"), STYLE.read_text(encoding="utf-8") + asset("page.css")
     facts = policy.facts
-    html = Template(beside("page.html")).substitute(
+    html = Template(asset("page.html")).substitute(
         title=escape(f"{facts['algorithm']} on {facts.get('env', 'an environment')}"),
         what=escape(f"A trained policy, answered by {policy.engine}. Ask it below, or by POST /invocations."),
         tiles="".join(tile(*each) for each in tiles(facts)),
@@ -51,16 +53,27 @@ def render(policy: Policy) -> Page:
     return Page(html.encode(), security)
 
 
-def beside(name: str) -> str:
-    """A file of this package."""
+def asset(name: str) -> str:
+    """Read a file of this package."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 # ---- the card
 
 
+def tile(name: str, value: str, note: str) -> str:
+    """Return what is to be seen at first sight."""
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(note)}</small></dd></div>"
+
+
+def definitions(values: Mapping[str, Any]) -> str:
+    """Name and their values."""
+    pairs = (f"<div><dt>{escape(str(key))}</dt><dd>{escape(text(value))}</dd></div>" for key, value in values.items())
+    return f"<dl>{''.join(pairs)}</dl>"
+
+
 def tiles(facts: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
-    """What is to be seen at first sight: (name, value, note)."""
+    """List what is to be seen at first sight: (name, value, note)."""
     training = facts.get("training", {})
     low, high = training.get("episode_reward_min"), training.get("episode_reward_max")
     span = "mean of episodes" if low is None else f"episodes {number(low)} to {number(high)}"
@@ -74,7 +87,7 @@ def tiles(facts: Mapping[str, Any]) -> List[Tuple[str, str, str]]:
 
 
 def card(policy: Policy) -> Dict[str, Any]:
-    """The facts of the policy, in words."""
+    """Put the facts of the policy in words."""
     facts = policy.facts
     memory = f"{' and '.join(map(str, policy.state_sizes))} numbers" if policy.state_sizes else "none"
     return {
@@ -91,7 +104,7 @@ def card(policy: Policy) -> Dict[str, Any]:
 
 
 def words(space: Space) -> str:
-    """A space as HTML that a person reads."""
+    """Put a space as HTML that a person reads."""
     kind = space["type"]
     if kind == "Dict":
         return listed("all of", [(key, words(part)) for key, part in space["spaces"].items()])
@@ -101,27 +114,27 @@ def words(space: Space) -> str:
 
 
 def listed(head: str, pairs: Sequence[Tuple[str, str]]) -> str:
-    """Named parts, one below the other."""
+    """Put named parts one below the other."""
     items = "".join(f"<li><b>{escape(name)}</b>: {text}</li>" for name, text in pairs)
     return f"{head}<ul>{items}</ul>"
 
 
 def in_words(space: Space) -> str:
-    """A space that has no parts."""
+    """Put a space that has no parts in words."""
     kind = space["type"]
     if kind == "Discrete":
-        return f"one of {space['n']}: 0 to {space['n'] - 1}"
+        return f"one of {space['n']}: {start_of(space)} to {start_of(space) + space['n'] - 1}"
+    shape = shape_of(space)
     if kind == "MultiDiscrete":
-        return f"{len(space['nvec'])} integers, {in_bounds(compact(space))}"
+        return f"{' by '.join(map(str, shape))} integers, {in_bounds(compact(space))}"
     if kind == "MultiBinary":
-        return f"{space['n']} times 0 or 1"
-    shape = space["shape"]
+        return f"{' by '.join(map(str, shape))} times 0 or 1"
     many = "a number" if not shape else f"{' by '.join(map(str, shape))} numbers"
     return f"{many} ({space['dtype']}), {in_bounds(compact(space))}"
 
 
 def in_bounds(box: Space) -> str:
-    """The bounds of a Box, as :func:`compact` gives it."""
+    """Put the bounds of a Box in words, as :func:`compact` gives it."""
     low, high = box["low"], box["high"]
     if not isinstance(low, list):
         return interval(low, high)
@@ -131,7 +144,7 @@ def in_bounds(box: Space) -> str:
 
 
 def interval(low: Optional[float], high: Optional[float]) -> str:
-    """What a number may be."""
+    """Say what a number may be."""
     if low is None:
         return "any" if high is None else f"up to {high:.4g}"
     return f"from {low:.4g}" if high is None else f"{low:.4g} to {high:.4g}"
@@ -141,7 +154,7 @@ def interval(low: Optional[float], high: Optional[float]) -> str:
 
 
 def data(policy: Policy) -> Dict[str, Any]:
-    """What ``page.js`` needs to know."""
+    """Give what ``page.js`` needs to know."""
     looking_back = {name: box(policy.inputs[name]) for name in ("prev_action", "prev_reward") if name in policy.inputs}
     return {
         "observation": compact(policy.observation_space),
@@ -154,7 +167,7 @@ def data(policy: Policy) -> Dict[str, Any]:
 
 
 def compact(space: Space) -> Dict[str, Any]:
-    """A space as the form needs it: with its shape, and one pair of bounds where all its numbers have the same."""
+    """Give a space as the form needs it: with its shape, and one pair of bounds where all numbers have the same."""
     kind = space["type"]
     if kind == "Dict":
         return {"type": kind, "spaces": {key: compact(part) for key, part in space["spaces"].items()}}
@@ -167,17 +180,17 @@ def compact(space: Space) -> Dict[str, Any]:
 
 
 def limits(space: Space) -> Iterator[List[Optional[float]]]:
-    """The smallest and the largest of each number, None where there is no bound."""
+    """Give the smallest and the largest of each number, None where there is no bound."""
     if space["type"] == "Box":
         return ([bound(value) for value in space[side]] for side in ("low", "high"))
     return (np.broadcast_to(each, shape_of(space)).ravel().tolist() for each in bounds(space))
 
 
 def bound(value: Optional[float]) -> Optional[float]:
-    """None where it is no bound to speak of."""
+    """Give the bound, None where it is no bound to speak of."""
     return None if value is None or abs(value) > NO_BOUND else value
 
 
 def box(given: Input) -> Dict[str, Any]:
-    """An input of the network as a space of the form."""
+    """Give an input of the network as a space of the form."""
     return {"type": "Box", "shape": given.shape or (), "dtype": np.dtype(given.dtype).name, "low": None, "high": None}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
+import orjson
+
 LONGEST = 1000
 """Letters of a sentence: names in it may be the client's own."""
 
@@ -15,11 +19,17 @@ class Refusal(Exception):  # noqa: N818  # the client's error, not ours
 
 
 def bad(text: str) -> Refusal:
-    """The request is understood and wrong: 400."""
+    """Make the refusal of a request that is understood and wrong: 400."""
     return Refusal(400, text)
 
 
+def error_body(refusal: Optional[Refusal]) -> bytes:
+    """Write the body of a refusal; without one, of our own failure."""
+    text = "the server failed to answer; its log says why" if refusal is None else str(refusal)
+    return orjson.dumps({"error": text})
+
+
 def printable(text: str) -> str:
-    """A text in one line that is not too long, whatever a client put into it."""
+    """Make a text one line that is not too long, whatever a client put into it."""
     short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return short if short.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in short)

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from gym import spaces
 
-from rl_app.spaces import describe
+from rl_app.spaces.description import describe
 from tests.app.serving import JSON, Said, Served
 
 CSV, JSON_LINES, NPY = "text/csv", "application/jsonlines", "application/x-npy"

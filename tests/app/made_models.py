@@ -12,8 +12,8 @@ import onnx
 from gym import spaces
 from onnx import TensorProto, helper, numpy_helper
 
-from rl_app.policies import size
-from rl_app.spaces import describe
+from rl_app.spaces.description import describe
+from rl_app.spaces.flattening import size
 
 BOX = spaces.Box(-10.0, 10.0, (4,), np.float32)
 THREE = spaces.Discrete(3)

@@ -33,10 +33,18 @@ class Said(NamedTuple):
 
 
 class Served:
-    """``python -m rl_app serve`` over a model, or another ``program`` for Python; use it as a context."""
+    """``python -m rl_app serve`` over a model, or another ``program``, in a ``directory``; use it as a context.
+
+    It answers in one process, whose memory and connections a test can look at, where ``environment`` does not say more.
+    """
 
     def __init__(
-        self, model: Path, program: Sequence[str] = SERVE, stdout: Optional[int] = None, **environment: str
+        self,
+        model: Path,
+        program: Sequence[str] = SERVE,
+        stdout: Optional[int] = None,
+        directory: Path = REPOSITORY,
+        **environment: str,
     ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -44,8 +52,8 @@ class Served:
         self._stdout, self._stderr = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *program, str(model), "--port", str(self.port)],
-            cwd=str(REPOSITORY),
-            env={**os.environ, **environment},
+            cwd=str(directory),
+            env={**os.environ, "SERVE_WORKERS": "1", **environment},
             stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr,
         )

@@ -11,6 +11,7 @@ so that the agent does not agree with itself.
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from collections import Counter
@@ -26,11 +27,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rl_app import algorithms
-from rl_app.episodes import Exported
-from rl_app.hyperparameters import parse
+from rl_app.job import metrics
+from rl_app.job.hyperparameters import parse
+from rl_app.job.metrics import Row
+from rl_app.job.rules import LEAST_WORKERS
 from rl_app.machine import Machine
-from rl_app.policies import Policy
-from rl_app.rules import LEAST_WORKERS
+from rl_app.policy.episodes import Exported
+from rl_app.policy.policy import Policy
 from tests.app.any_space import as_json, values
 from tests.app.serving import Served
 from tests.waiting import until
@@ -129,36 +132,38 @@ def environments(case: Case) -> Callable[[Any], gym.Env]:
 
 
 class Trained(NamedTuple):
-    """The agent, its policy by both engines, and the server of it."""
+    """The agent, its policy by both engines, the server of it, and the rows of its iterations."""
 
     case: Case
     agent: Any
     exported: Policy
     tensorflow: Policy
     server: Served
+    rows: List[Row]
 
 
 @pytest.fixture(scope="module")
 def ray_running() -> Iterator[None]:
-    from rl_app import cluster
+    from rl_app.training import ray_runtime
 
-    with cluster.running(MACHINE):
+    with ray_runtime.running(MACHINE):
         yield
 
 
 @pytest.fixture(scope="module", params=CASES)
 def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     case, directory = CASES[request.param], tmp_path_factory.mktemp("case")
-    with trainer(case, directory) as agent:
+    rows: List[Row] = []
+    with trainer(case, directory, rows) as agent:
         exported, tensorflow = export(agent, directory)
         with Served(exported) as server:
-            yield Trained(case, agent, Policy.load(exported), Policy.load(tensorflow), server)
+            yield Trained(case, agent, Policy.load(exported), Policy.load(tensorflow), server, rows)
 
 
 @contextmanager
-def trainer(case: Case, directory: Path) -> Iterator[Any]:
-    """An agent that has begun to learn, built as the job of an experiment builds it."""
-    from rl_app.train import Trial, build_trainer
+def trainer(case: Case, directory: Path, rows: List[Row]) -> Iterator[Any]:
+    """An agent that has begun to learn, built as the job of an experiment builds it; ``rows`` gets its iterations."""
+    from rl_app.training.trial import Trial, build_trainer
 
     workers = {"num_workers": LEAST_WORKERS.get(case.algorithm, 0)}
     common = {**ONE_THREAD, **workers, "min_iter_time_s": 0}
@@ -166,23 +171,24 @@ def trainer(case: Case, directory: Path) -> Iterator[Any]:
     job = parse({"experiment": "case", "seed": "1"}, MACHINE, {"case": experiment})
     agent = build_trainer(Trial(job, {"sampled": environments(case)}), directory)
     try:
-        until(lambda: has_learned(agent, agent.get_policy().get_weights()), 60)
+        until(lambda: has_learned(agent, agent.get_policy().get_weights(), rows), 60)
+        has_learned(agent, {}, rows)  # one more, for what is counted from one to the next
         yield agent
     finally:
         agent.stop()
 
 
-def has_learned(agent: Any, before: Mapping[str, Any]) -> bool:
+def has_learned(agent: Any, before: Mapping[str, Any], rows: List[Row]) -> bool:
     """Trains for one iteration, which is not enough for learners in a thread of their own."""
-    agent.train()
+    rows.append(metrics.row(agent.train(), rows[-1] if rows else None))
     after = agent.get_policy().get_weights()
     return any(not np.array_equal(after[name], before[name]) for name in before)
 
 
 def export(agent: Any, directory: Path) -> Tuple[Path, Path]:
     """The exported policy, and the same where onnxruntime could not take its graph."""
-    from rl_app import checkpoints
-    from rl_app import export as exporting
+    from rl_app.policy import export as exporting
+    from rl_app.training import checkpoints
 
     both, saved_model = directory / "model", directory / "saved_model"
     exporting.export(agent, both, checkpoints.save(agent, directory / "checkpoints"), {})
@@ -313,6 +319,64 @@ def check(actions: Sequence[Action], expected: Sequence[Action], space: gym.Spac
                 np.testing.assert_allclose(action, agents, rtol=0, atol=ROUNDING, err_msg=way)
             else:
                 np.testing.assert_array_equal(action, agents, err_msg=way)
+
+
+ACTOR_CRITIC = {"entropy", "policy_loss", "vf_loss", "vf_explained_var", "cur_lr"}
+SUMMED = {"policy_entropy", "policy_loss", "vf_loss", "vf_explained_var", "cur_lr"}
+Q_VALUES = {"mean_q", "max_q", "min_q", "mean_td_error"}
+LEARNT = {
+    "PPO": {*ACTOR_CRITIC, "kl", "total_loss"},
+    "APPO": ACTOR_CRITIC,
+    "IMPALA": ACTOR_CRITIC,
+    "A2C": SUMMED,
+    "A3C": SUMMED,
+    "PG": set(),
+    "MARWIL": {"policy_loss", "vf_loss", "vf_explained_var", "total_loss"},
+    "DQN": {*Q_VALUES, "cur_lr"},
+    "SimpleQ": set(),
+    "APEX": {*Q_VALUES, "cur_lr"},
+    "SAC": {*Q_VALUES, "actor_loss", "critic_loss", "alpha_loss", "alpha_value"},
+    "DDPG": {"mean_q", "max_q", "min_q"},
+    "APEX_DDPG": {"mean_q", "max_q", "min_q"},
+    "TD3": {"mean_q", "max_q", "min_q"},
+}
+"""The columns that each algorithm's learner gives, once it has learnt; RLlib's PG and SimpleQ say nothing of it."""
+
+ASYNCHRONOUS = {"APPO", "IMPALA", "A3C", "APEX", "APEX_DDPG"}
+"""Their workers sample on their own, and steps are counted when they have come, which may be an iteration later."""
+
+NO_VALUE = {
+    "optimizer_steps_this_iter": "an execution plan has no optimizer whose steps could be counted",
+}
+"""The columns that may be None in every row, each for its reason. Rewards are, too, until an episode has ended."""
+OF_EPISODES = {f"episode_{name}" for name in ("reward_mean", "reward_min", "reward_max", "reward_std", "len_mean")}
+
+
+def test_every_column_of_a_row_is_in_proportion_to_what_was_done(everyone: Trained) -> None:
+    rows, algorithm = everyone.rows, everyone.case.algorithm
+    assert json.loads(json.dumps(rows, allow_nan=False)) == rows
+    before: Row = {"timesteps_total": 0, "episodes_total": 0, "time_total_s": 0.0, "training_iteration": 0}
+    for row in rows:
+        played = row["episodes_total"] > 0
+        allowed = {*NO_VALUE} if played else {*NO_VALUE, *OF_EPISODES}
+        assert {key for key, value in row.items() if value is None} <= allowed
+        steps = row["timesteps_this_iter"]
+        assert steps > 0 or algorithm in ASYNCHRONOUS
+        assert steps == row["timesteps_total"] - before["timesteps_total"]
+        assert row["steps_per_s"] == pytest.approx(steps / row["time_this_iter_s"])
+        assert row["time_this_iter_s"] == pytest.approx(row["time_total_s"] - before["time_total_s"])
+        assert row["episodes_this_iter"] == row["episodes_total"] - before["episodes_total"]
+        assert row["training_iteration"] == before["training_iteration"] + 1
+        if played:
+            assert row["episode_len_mean"] == LONGEST
+            assert row["episode_reward_min"] <= row["episode_reward_mean"] <= row["episode_reward_max"] <= 0
+        before = row
+    unsaid = (
+        Q_VALUES - {"mean_td_error"} if "num_atoms" in everyone.case.config else set()
+    )  # of a distribution of values
+    assert {key for key in LEARNT[algorithm] - unsaid if before.get(key) is None} == set()
+    if algorithm not in ASYNCHRONOUS:
+        assert before["timesteps_total"] // LONGEST == before["episodes_total"]
 
 
 def test_every_algorithm_of_the_registry_has_a_case() -> None:

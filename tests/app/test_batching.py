@@ -9,9 +9,9 @@ import numpy as np
 import orjson
 import pytest
 
-from rl_app.policies import Policy
-from rl_app.serving.batching import Answers
-from rl_app.serving.messages import Reader
+from rl_app.policy.policy import Policy
+from rl_app.serving.batching import Batcher
+from rl_app.serving.queries import Reader
 from tests.app.made_models import write_model
 
 VECTOR = [0.1, -0.2, 0.3, 0.4]
@@ -24,13 +24,13 @@ class Asked:
     def __init__(self, policy: Policy) -> None:
         self.under_way: Set[int] = set()
         self.runs: List[int] = []
-        self._answers = Answers(policy, Reader(policy), np.random.default_rng(0), self.runs.append, self.under_way)
+        self._batcher = Batcher(policy, Reader(policy), np.random.default_rng(0), self.runs.append, self.under_way)
 
     def begin(self, *requests: int) -> None:
         self.under_way.update(requests)
 
     def ask(self) -> asyncio.Future[bytes]:
-        return self._answers.ask_vector(list(VECTOR))
+        return self._batcher.ask_vector(list(VECTOR))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from scripts.environments import IMAGE, ROOT, is_current
+from scripts.lib.environments import IMAGE, ROOT, is_current
 from tests.app.jobs import REPOSITORY, Finished
 from tests.ports import free_port
 from tests.waiting import until
@@ -33,7 +33,9 @@ def test_it_shows_the_jobs_and_what_they_learned_on_loopback_only_until_it_is_st
             until(lambda: reward in ask(port, "plugin/scalars/tags")[trained.name], 30)
             curve = ask(port, f"plugin/scalars/scalars?run={trained.name}&tag={reward}")
             assert len(curve) == 6
-            listening = [each.laddr for each in psutil.Process(process.pid).connections() if each.status == "LISTEN"]
+            listening = [
+                each.laddr for each in psutil.Process(process.pid).net_connections() if each.status == "LISTEN"
+            ]
             assert [tuple(address) for address in listening] == [("127.0.0.1", port)]
         finally:
             process.send_signal(signal.SIGTERM)

@@ -12,9 +12,12 @@ from tests.waiting import until
 
 SLOW = """
 import gym
-from rl_app.envs.creation import Blamed, WATCHDOG
+from rl_app.envs.contract.checked import CheckedEnv, Manner
+from rl_app.envs.contract.watchdog import WATCHDOG
 
 class Slow(gym.Env):
+    observation_space = action_space = gym.spaces.Discrete(2)
+
     def step(self, action):
         print("in step", flush=True)
         for _ in range(20):
@@ -22,7 +25,7 @@ class Slow(gym.Env):
         return 0, 0.0, True, {}
 
 WATCHDOG.start()
-Blamed(Slow(), "slow", deadline_s=4).step(0)
+CheckedEnv(Slow(), "slow", Manner(deadline_s=4)).step(0)
 print("returned", flush=True)
 """
 

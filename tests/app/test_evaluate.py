@@ -109,7 +109,9 @@ def test_it_is_a_job_of_its_own(evaluated: Evaluated, trained: Finished) -> None
     assert uri == f"{trained.directory}/output/model.tar.gz"
     assert record["FinalMetricDataList"][0]["Value"] == evaluated.found["models"][0]["mean"]
     left = {str(path.relative_to(evaluated.directory)) for path in evaluated.directory.rglob("*") if path.is_file()}
-    assert left == {"job.json", "output/output.tar.gz"}
+    unpacked = {path for path in left if path.startswith("output/data/")}
+    assert left - unpacked == {"job.json", "output/output.tar.gz"}
+    assert {"output/data/report.html", "output/data/evaluation.json"} <= unpacked
 
 
 def test_the_newest_training_job_is_the_default(evaluated: Evaluated) -> None:
@@ -128,7 +130,8 @@ def test_other_seeds_are_other_episodes_and_more_begin_alike(evaluated: Evaluate
 def test_neither_ray_nor_tensorflow_is_imported(trained: Finished, model: Path, tmp_path: Path) -> None:
     base = opt_ml(tmp_path, {"model": model}, videos="1", evaluate_episodes="1")
     code = (
-        "import sys; from rl_app import evaluate; assert evaluate.command() == 0; "
+        "import sys; from rl_app import evaluate; from rl_app.stopping.stop_request import StopRequest; "
+        "assert evaluate.run(StopRequest()) == 0; "
         "assert not {'ray', 'tensorflow'} & set(sys.modules)"
     )
     ran = run([sys.executable, "-c", code], SAGEMAKER_BASE_DIR=str(base))
@@ -420,7 +423,10 @@ def test_a_stop_keeps_what_was_played(number: int, trained: Finished, tmp_path: 
 
 def test_an_episode_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, source = mine(tmp_path, "Box to Box", env_config={"length": -1})
-    hasty = "import sys; from rl_app import evaluate; evaluate.EPISODE_GRACE_S = 0.2; sys.exit(evaluate.command())"
+    hasty = (
+        "import sys; from rl_app import evaluate; from rl_app.evaluation import playing; "
+        "playing.EPISODE_GRACE_S = 0.2; sys.exit(evaluate.command())"
+    )
     base = opt_ml(tmp_path, {"model": model}, sagemaker_submit_directory=str(source))
     process = start([sys.executable, "-c", hasty], SAGEMAKER_BASE_DIR=str(base))
     wait_for_line(process, "played by")
@@ -439,6 +445,7 @@ def test_an_episode_without_end_is_dropped(tmp_path: Path, monkeypatch: pytest.M
         (None, {"algorithm": "DQN"}, "algorithm = DQN: but trained was trained by PPO"),
         (None, {"evaluate_episodes": "0"}, "evaluate_episodes = 0: must be 1 or more"),
         (None, {"command": "train"}, "command = train: but the container was started to evaluate"),
+        (None, {"command": '"evaluate"', "evaluate_episodes": "0"}, "evaluate_episodes = 0: must be 1 or more"),
         (None, {"sagemaker_program": "mine.py"}, "sagemaker_program = mine.py: evaluate runs no program"),
         ("policy.onnx", {}, "policy.onnx: no such file"),
         ("policy.json", {}, "algorithm: model does not say by which it was trained"),

@@ -9,8 +9,10 @@ import logging
 import numpy as np
 import pytest
 
-from rl_app import export as exporting
-from rl_app.policies import Policy
+from rl_app.policy import onnx_conversion
+from rl_app.policy.export import export
+from rl_app.policy.freezing import FrozenPolicy
+from rl_app.policy.policy import Policy
 
 OBSERVATIONS = 1000
 
@@ -21,7 +23,7 @@ def exported(tmp_path_factory):
     import ray
     from ray.rllib.agents.registry import get_agent_class
 
-    from rl_app import checkpoints
+    from rl_app.training import checkpoints
 
     directory = tmp_path_factory.mktemp("exported")
     ray.init(num_cpus=2, include_webui=False, log_to_driver=False, ignore_reinit_error=True)
@@ -37,7 +39,7 @@ def exported(tmp_path_factory):
     )
     agent.train(), agent.train()
     checkpoint = checkpoints.save(agent, directory / "checkpoints")
-    exporting.export(agent, directory / "model", checkpoint, {"experiment": "test"})
+    export(agent, directory / "model", checkpoint, {"experiment": "test"})
     yield agent, checkpoint, directory / "model"
     agent.stop()
     ray.shutdown()
@@ -98,15 +100,13 @@ def refused(frozen, file):
 def of_another_policy(frozen, file):
     """As a converter's mistake would have it: a graph that can be run, and acts otherwise."""
     bias = next(node for node in frozen.graph_def.node if node.name.endswith("fc_out/bias"))
-    changed = exporting.FrozenPolicy(
-        type(frozen.graph_def).FromString(frozen.graph_def.SerializeToString()), *frozen[1:]
-    )
+    changed = FrozenPolicy(type(frozen.graph_def).FromString(frozen.graph_def.SerializeToString()), *frozen[1:])
     values = next(node for node in changed.graph_def.node if node.name == bias.name).attr["value"].tensor
     values.tensor_content = np.array([100.0, -100.0], np.float32).tobytes()
     GOOD(changed, file)
 
 
-GOOD = exporting.write_onnx
+GOOD = onnx_conversion.write_onnx
 
 
 @pytest.mark.parametrize("converter", [refused, of_another_policy])
@@ -114,11 +114,11 @@ def test_without_a_graph_for_onnxruntime_that_agrees_tensorflow_runs_the_policy(
     converter, exported, observations, actions, monkeypatch, caplog, tmp_path
 ):
     agent, checkpoint, _ = exported
-    monkeypatch.setattr(exporting, "write_onnx", converter)
+    monkeypatch.setattr(onnx_conversion, "write_onnx", converter)
     with caplog.at_level(logging.WARNING, "rl_app"):
-        exporting.export(agent, tmp_path / "model", checkpoint, {})
+        export(agent, tmp_path / "model", checkpoint, {})
     assert not (tmp_path / "model" / "policy.onnx").exists()
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "rl_app.export"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "rl_app.policy.onnx_conversion"]
     assert line.startswith("no policy.onnx, so TensorFlow runs the policy: ValueError: ") and "\n" not in line
     policy = Policy.load(tmp_path / "model")
     assert policy.engine == "tensorflow"

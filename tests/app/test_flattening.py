@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.rllib.models.preprocessors import get_preprocessor
 
-from rl_app.policies import Input, Network, Policy
+from rl_app.policy.loading import Input, Network
+from rl_app.policy.policy import Policy
 from rl_app.serving.observations import Observations
-from rl_app.spaces import describe
+from rl_app.spaces.description import describe
 from tests.app.any_space import any_space, as_json, values
 
 FACTS = {

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from rl_app import cluster, train
 from rl_app.algorithms import default_config, merged
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS
-from rl_app.hyperparameters import parse
+from rl_app.job.hyperparameters import parse
 from rl_app.machine import Machine
+from rl_app.training import ray_runtime, trial
 from tests.app.jobs import Finished, local, run
 
 TWO = 'printf "GPU 0: Tesla T4 (UUID: GPU-a)\\nGPU 1: Tesla T4 (UUID: GPU-b)\\n"'
@@ -49,7 +49,7 @@ def test_the_trainer_and_the_workers_see_the_gpus_they_asked_for_and_no_other(
         monkeypatch.delenv(VISIBLE, raising=False)
     else:
         monkeypatch.setenv(VISIBLE, given)
-    with cluster.running(Machine(cpus=2, gpus=gpus), num_gpus, num_gpus_per_worker):
+    with ray_runtime.running(Machine(cpus=2, gpus=gpus), num_gpus, num_gpus_per_worker):
 
         class Worker:
             def sees(self):
@@ -66,8 +66,8 @@ def test_the_trainer_and_the_workers_see_the_gpus_they_asked_for_and_no_other(
 def test_every_experiment_lets_a_gpus_memory_grow(name):
     from ray.rllib.agents.trainer import Trainer
 
-    trial = parse({"experiment": name}, Machine(cpus=4, gpus=1)).trial
-    config = Trainer.merge_trainer_configs(default_config(trial["run"]), trial["config"])
+    given = parse({"experiment": name}, Machine(cpus=4, gpus=1)).trial
+    config = Trainer.merge_trainer_configs(default_config(given["run"]), given["config"])
     # As RLlib's worker set makes the local worker's
     local_args = merged(config["tf_session_args"], config["local_tf_session_args"])
     assert config["tf_session_args"]["gpu_options"] == local_args["gpu_options"] == {"allow_growth": True}
@@ -76,9 +76,9 @@ def test_every_experiment_lets_a_gpus_memory_grow(name):
 def test_the_session_of_a_trainer_lets_memory_grow():
     from ray.rllib.agents.registry import get_agent_class
 
-    trial = parse({}, Machine(cpus=2, gpus=0)).trial
-    with cluster.running(Machine(cpus=2, gpus=0)):
-        trainer = get_agent_class(trial["run"])(env=trial["env"], config=trial["config"])
+    given = parse({}, Machine(cpus=2, gpus=0)).trial
+    with ray_runtime.running(Machine(cpus=2, gpus=0)):
+        trainer = get_agent_class(given["run"])(env=given["env"], config=given["config"])
         session = trainer.workers.local_worker().tf_sess
         assert session._config.gpu_options.allow_growth is True
         assert session._config.intra_op_parallelism_threads == 1
@@ -104,8 +104,8 @@ def test_a_job_is_given_no_gpu_that_its_tensorflow_could_not_use(tmp_path, path_
 
 def test_a_gpu_that_tensorflow_does_not_see_is_refused_and_not_replaced_by_the_cpu():
     with pytest.raises(UserError, match=r"config\.num_gpus = 0\.5: nvidia-smi lists a GPU that TensorFlow cannot use"):
-        train.check_gpus(0.5)
-    train.check_gpus(0)
+        trial.check_gpus(0.5)
+    trial.check_gpus(0)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_a_gpu_that_tensorflow_does_not_see_is_refused_and_not_replaced_by_the_c
     ],
 )
 def test_a_job_says_in_one_line_that_the_cpu_trains_where_a_gpu_might(monkeypatch, cuda, gpus, num_gpus, said):
-    monkeypatch.setattr(train, "has_cuda", lambda: cuda)
-    lines = [*train.about_gpus(Machine(2, gpus), {"run": "PPO", "config": {"num_gpus": num_gpus}})]
+    monkeypatch.setattr(trial, "has_cuda", lambda: cuda)
+    lines = [*trial.about_gpus(Machine(2, gpus), {"run": "PPO", "config": {"num_gpus": num_gpus}})]
     assert len(lines) == (said is not None)
     assert said is None or said in lines[0]
 

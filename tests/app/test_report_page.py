@@ -9,11 +9,12 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 
-from rl_app import report
-from rl_app.report import DONE, RUNNING, Outcome
-from rl_app.videos import encode, file_name, found
+from rl_app.policy.videos import encode, file_name, found
+from rl_app.reports.live import VIDEOS, write
+from rl_app.reports.training import DONE, RUNNING, Outcome, render
+from rl_app.storage import layout
 from tests.app.browser import NEEDS_CHROMIUM, complaints, darken, narrow, picture, requests, share_of, show
-from tests.unit.test_report import EVIL, STARTED, facts, row
+from tests.unit.test_training_report import EVIL, STARTED, facts, row
 from tests.waiting import until
 
 pytestmark = NEEDS_CHROMIUM
@@ -22,20 +23,20 @@ pytestmark = NEEDS_CHROMIUM
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Of a job with twenty iterations, in the first of which no episode ended, and three videos."""
-    (tmp_path / report.FACTS).write_text(json.dumps(facts()))
+    (tmp_path / layout.FACTS).write_text(json.dumps(facts()))
     rewards = [None, *(25.0 * i for i in range(2, 21))]
     lines = [json.dumps(row(i, reward)) for i, reward in enumerate(rewards, 1)]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    (tmp_path / report.VIDEOS).mkdir()
+    (tmp_path / VIDEOS).mkdir()
     for iteration in (1, 10, 20):
         pictures = (np.full((40, 60, 3), 8 * i, np.uint8) for i in range(25))
-        encode(pictures, 25.0, tmp_path / report.VIDEOS / file_name(iteration, rewards[iteration - 1]))
+        encode(pictures, 25.0, tmp_path / VIDEOS / file_name(iteration, rewards[iteration - 1]))
     return tmp_path
 
 
 def open_page(browser: Any, directory: Path, outcome: Outcome) -> None:
-    report.write(directory, outcome)
-    show(browser, (directory / report.REPORT).as_uri())
+    write(directory, outcome)
+    show(browser, (directory / layout.REPORT).as_uri())
 
 
 def test_the_curves_are_drawn_with_nothing_to_complain_of_and_no_request(browser: Any, directory: Path) -> None:
@@ -49,7 +50,26 @@ def test_the_curves_are_drawn_with_nothing_to_complain_of_and_no_request(browser
     )
     assert points == 19, "all rows but the one without an episode"
     assert complaints(browser) == []
-    assert requests(browser) == [(directory / report.REPORT).as_uri()]
+    assert requests(browser) == [(directory / layout.REPORT).as_uri()]
+
+
+def test_small_charts_are_drawn_and_join_what_is_seldom_measured(browser: Any, directory: Path) -> None:
+    rows = [row(i, 25.0 * i, entropy=0.7 / i, cur_lr=5e-5) for i in range(1, 21)]
+    for each in rows[4::5]:
+        reward = each["episode_reward_mean"]
+        each.update(evaluation_reward_mean=reward, evaluation_reward_min=reward - 5, evaluation_reward_max=reward + 5)
+    (directory / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    open_page(browser, directory, Outcome(DONE, ended=STARTED + 80))
+    drawn = browser.execute_script(
+        "return [...document.querySelectorAll('.chart.small')].map((chart) => "
+        "[chart.dataset.chart, chart.querySelector('.curve').getAttribute('points').split(' ').length, "
+        "chart.querySelectorAll('.range').length])"
+    )
+    assert drawn == [["evaluation_reward_mean", 4, 1], ["entropy", 20, 0], ["cur_lr", 20, 0]]
+    assert "5e-5" in browser.find_element("css selector", '[data-chart="cur_lr"] svg').text
+    narrow(browser)
+    until(lambda: browser.execute_script("return document.documentElement.scrollWidth <= 360"))
+    assert complaints(browser) == []
 
 
 def test_each_video_plays_and_its_duration_is_known(browser: Any, directory: Path) -> None:
@@ -99,7 +119,7 @@ def test_it_fits_a_phone_and_is_dark_where_that_is_wished(browser: Any, director
 def test_of_a_running_job_it_follows_the_file(browser: Any, directory: Path) -> None:
     open_page(browser, directory, Outcome(RUNNING))
     assert "Training" in browser.find_element("css selector", ".state").text
-    report.write(directory, Outcome(DONE, ended=STARTED + 80))
+    write(directory, Outcome(DONE, ended=STARTED + 80))
     until(lambda: "Solved" in browser.find_element("css selector", ".state").text)
     assert complaints(browser) == []
 
@@ -107,9 +127,9 @@ def test_of_a_running_job_it_follows_the_file(browser: Any, directory: Path) -> 
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_any_number_of_rows_is_drawn(browser: Any, directory: Path, count: int) -> None:
     rows = [row(i, float(i % 50)) for i in range(1, count + 1)]
-    page = report.render(facts(), rows, found(directory / report.VIDEOS), Outcome(DONE, ended=STARTED + 80))
-    (directory / report.REPORT).write_text(page)
-    show(browser, (directory / report.REPORT).as_uri())
+    page = render(facts(), rows, found(directory / VIDEOS), Outcome(DONE, ended=STARTED + 80))
+    (directory / layout.REPORT).write_text(page)
+    show(browser, (directory / layout.REPORT).as_uri())
     drawn = browser.find_elements("css selector", ".chart .curve, .chart circle.dot[cx]")
     assert len(drawn) == (2 if count else 0)
     assert complaints(browser) == []
@@ -117,7 +137,7 @@ def test_any_number_of_rows_is_drawn(browser: Any, directory: Path, count: int) 
 
 def test_a_script_of_a_user_is_not_run(browser: Any, directory: Path) -> None:
     known = facts(experiment=EVIL, env=EVIL, settings=[[EVIL, EVIL, EVIL]])
-    (directory / report.REPORT).write_text(report.render(known, [row(1)], [], Outcome(DONE, ended=STARTED)))
-    show(browser, (directory / report.REPORT).as_uri())
+    (directory / layout.REPORT).write_text(render(known, [row(1)], [], Outcome(DONE, ended=STARTED)))
+    show(browser, (directory / layout.REPORT).as_uri())
     assert browser.find_element("css selector", "h1").text == EVIL
     assert complaints(browser) == []

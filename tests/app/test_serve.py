@@ -136,11 +136,16 @@ def test_accept_is_honoured(accept: Any, kind: str, server: Served, expected: Li
     answer = server.post(ROWS, accept=accept)
     assert (answer.status, answer.headers["content-type"]) == (200, kind)
     if kind == "text/csv":
-        assert answer.body.decode().splitlines() == [str(action) for action in expected]
+        assert answer.body.decode().split("\n") == [str(action) for action in expected]
     elif kind == "application/x-npy":
         assert np.load(io.BytesIO(answer.body)).tolist() == expected
     elif kind == "application/jsonlines":
-        assert [json.loads(line)["actions_0"] for line in answer.body.splitlines()] == expected
+        assert [json.loads(line)["actions_0"] for line in answer.body.split(b"\n")] == expected
+
+
+@pytest.mark.parametrize("kind", ["text/csv", "application/jsonlines"])
+def test_the_last_line_of_an_answer_has_no_newline(kind: str, server: Served) -> None:
+    assert len(server.post(ROWS, accept=kind).body.split(b"\n")) == len(ROWS)
 
 
 @pytest.mark.parametrize(("kind", "body"), [("text/csv", b"1,2,3,4\n"), ("application/x-npy", npy([[1.0, 2, 3, 4]]))])

@@ -193,7 +193,7 @@ BOX = spaces.Box(-1, 1, (2,), np.float32)
     [
         (spaces.Discrete(3), 3, "observations[0]: expected integers from 0 to 2, got 3"),
         (spaces.Discrete(3), [0, 1.5], "observations[1]: expected integers, got 1.5"),
-        (spaces.Discrete(3), [True], "observations: expected integers, got true or false"),
+        (spaces.Discrete(3), [1.5], "observations[0]: expected integers, got 1.5"),
         (
             spaces.MultiDiscrete([2, 3]),
             [[0, 0], [1, 3]],

@@ -9,8 +9,8 @@ import sys
 import psutil
 import pytest
 
-from rl_app import metrics
 from rl_app.experiments import EXPERIMENTS
+from rl_app.job import metrics
 from tests.app.jobs import Finished, Ran, local, run, start, stop, wait_for_line
 
 FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"
@@ -122,6 +122,9 @@ def test_a_stopped_job_goes_on_where_it_was(tmp_path):
     assert after[: len(before)] == before
     assert [row["training_iteration"] for row in after] == list(range(1, end + 1))
     assert job.record["TrainingJobStatus"] == "Completed"
+    further = run(local(f"stop.training_iteration={end + 1}", "--resume", "resumed", "--store", str(tmp_path)))
+    assert f"going on from iteration {end}" in further.stdout, further
+    assert [row["training_iteration"] for row in metrics.read(job.directory / "checkpoints")] == list(range(1, end + 2))
 
 
 def test_a_worker_that_is_killed_fails_the_job_and_leaves_what_there_was(tmp_path):
@@ -138,26 +141,36 @@ def test_a_worker_that_is_killed_fails_the_job_and_leaves_what_there_was(tmp_pat
     job = Finished(tmp_path, "failed", Ran(process.returncode, stdout, stderr))
     assert process.returncode == 1, job.ran
     assert job.record["TrainingJobStatus"] == "Failed"
-    assert "RayActorError" in job.record["FailureReason"] and job.record["FailureReason"] in stdout
+    assert "a worker process of Ray's was ended in the middle" in job.record["FailureReason"]
+    assert job.record["FailureReason"] in stdout
     assert "Traceback" not in stdout + stderr
     assert "Traceback" in (job.unpack("output.tar.gz", tmp_path / "output") / "train.log").read_text()
     assert list((job.directory / "checkpoints").glob("checkpoint_*"))
 
 
-def test_plain_rllib_restores_a_checkpoint(trained):
+@pytest.mark.parametrize("of", ["the trial's folder", "the model"])
+def test_plain_rllib_restores_a_checkpoint_by_its_params(of, trained, model):
+    """As `rllib rollout --config` and AWS's evaluation script do: all that params.json holds is the agent's config."""
+    if of == "the model":
+        params, checkpoint = model / "params.json", model / "checkpoint"
+    else:
+        params = trained.directory / "output" / "intermediate" / "params.json"
+        checkpoint = trained.directory / "checkpoints" / "checkpoint_6" / "checkpoint-6"
     program = f"""
-import json, sys
+import json
+import numpy as np
 import ray
 from ray.rllib.agents.registry import get_agent_class
 ray.init(num_cpus=2, include_webui=False, log_to_driver=False)
-config = json.load(open({str(trained.directory / "output" / "intermediate" / "params.json")!r}))
-settings = {{key: config[key] for key in ("num_workers", "simple_optimizer", "model")}}
-agent = get_agent_class("PPO")(config=settings, env="CartPole-v1")
-agent.restore({str(trained.directory / "checkpoints" / "checkpoint_6" / "checkpoint-6")!r})
+config = json.load(open({str(params)!r}))
+agent = get_agent_class("PPO")(config=config, env="CartPole-v1")
+agent.restore({str(checkpoint)!r})
+assert agent.compute_action(np.zeros(4, np.float32)) in (0, 1)
 print("restored", agent.iteration)
 """
     ran = run([sys.executable, "-c", program])
-    assert "restored 6" in ran.stdout, ran
+    assert re.search("restored [1-6]$", ran.stdout, re.MULTILINE), ran
+    assert "<class" not in params.read_text()
 
 
 def test_the_same_seed_gives_the_same_learning_curve_to_the_last_digit(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import signal
@@ -18,16 +19,21 @@ import psutil
 import pytest
 from gym import spaces
 
-from rl_app import recorder, report, videos
-from rl_app.envs.creation import creator
+from rl_app.envs.contract.creation import creator
 from rl_app.errors import JobError
-from rl_app.policies import Policy
-from rl_app.recorder import SAID, Recorder
+from rl_app.policy import videos
+from rl_app.policy.policy import Policy
+from rl_app.reports.live import VIDEOS
+from rl_app.storage import layout
+from rl_app.training import recorder, video_process
+from rl_app.training.recorder import Recorder
+from rl_app.training.spool import SAID
 from tests.app.jobs import REPOSITORY
 from tests.app.made_models import write_model
 from tests.waiting import until
 
-# On a busy machine the process of the lowest priority waits for all others.
+# The process that makes them has the lowest priority, and waits for all others.
+pytestmark = pytest.mark.alone
 SOON_S = 150
 
 
@@ -162,7 +168,7 @@ def test_an_environment_that_cannot_be_drawn_is_told_apart(tmp_path: Path) -> No
 
 def test_an_environment_that_hangs_is_left() -> None:
     began = time.monotonic()
-    with pytest.raises(JobError, match="took more than"), recorder.alarm(0.2):
+    with pytest.raises(JobError, match="took more than"), video_process.alarm(0.2):
         while time.monotonic() < began + 20:
             pass
     assert time.monotonic() < began + 10
@@ -205,7 +211,7 @@ def trainer(ray: None) -> Iterator[Any]:
     trainer.stop()
 
 
-FACTS = {
+KNOWN = {
     "job": "a-job",
     "experiment": "cartpole",
     "algorithm": "PPO",
@@ -221,7 +227,7 @@ FACTS = {
 
 
 def recorder_of(env: str, output: Path, say: Any, stop: bool = False) -> Recorder:
-    return Recorder(output, FACTS, creator(env), say, stop)
+    return Recorder(output, KNOWN, creator(env), say, stop)
 
 
 class Beside(NamedTuple):
@@ -230,10 +236,10 @@ class Beside(NamedTuple):
     recorder: Recorder
 
     def made(self) -> List[str]:
-        return [video.file.name for video in videos.found(self.output / report.VIDEOS)]
+        return [video.file.name for video in videos.found(self.output / VIDEOS)]
 
     def page(self) -> str:
-        return (self.output / report.REPORT).read_text()
+        return (self.output / layout.REPORT).read_text()
 
     def process(self) -> psutil.Process:
         mine = psutil.Process().children()
@@ -294,22 +300,20 @@ def test_an_environment_without_a_picture_is_said_once(ray: None, tmp_path: Path
     trainer.stop()
     (line,) = said
     assert line.startswith("no videos: env = CliffWalking-v0: its metadata names no render mode rgb_array")
-    assert not videos.found(tmp_path / report.VIDEOS)
+    assert not videos.found(tmp_path / VIDEOS)
 
 
-class Broken(gym.Env):
+class Broken(Corridor):
     """What a user's own environment may be like."""
 
-    metadata = Corridor.metadata
-
-    def reset(self) -> None:
+    def reset(self) -> np.ndarray:
         raise ZeroDivisionError("of a user")
 
 
 def test_an_environment_that_raises_is_said_once(trainer: Any, tmp_path: Path) -> None:
     said: List[str] = []
     create = creator("Broken", None, {"Broken": lambda config: Broken()})
-    with Recorder(tmp_path, FACTS, create, said.append) as recorder:
+    with Recorder(tmp_path, KNOWN, create, said.append) as recorder:
         recorder.offer(trainer, 1.0)
         until((recorder._spool / SAID).exists, SOON_S)
         recorder.offer(trainer, 2.0)
@@ -340,17 +344,17 @@ def test_a_policy_that_cannot_be_frozen_is_said_once(beside: Beside) -> None:
 def test_the_report_says_how_the_block_ended(tmp_path: Path) -> None:
     with pytest.raises(KeyError), recorder_of("CartPole-v1", tmp_path, print):
         raise KeyError("pole")
-    assert "Failed: KeyError: &#x27;pole&#x27;" in (tmp_path / report.REPORT).read_text()
+    assert "Failed: KeyError: 'pole'" in html.unescape((tmp_path / layout.REPORT).read_text())
     with recorder_of("CartPole-v1", tmp_path, print, stop=True):
         pass
-    assert "Stopped before the end" in (tmp_path / report.REPORT).read_text()
+    assert "Stopped before the end" in (tmp_path / layout.REPORT).read_text()
 
 
 TRAINER_IN_A_PROCESS = f"""
 import sys, time
 from pathlib import Path
-from rl_app.recorder import Recorder
-with Recorder(Path(sys.argv[1]), {FACTS!r}, None, print) as recorder:
+from rl_app.training.recorder import Recorder
+with Recorder(Path(sys.argv[1]), {KNOWN!r}, None, print) as recorder:
     print(recorder._process.pid, flush=True)
     sys.stdin.read()
 """
@@ -367,7 +371,7 @@ def test_it_dies_with_the_trainer(tmp_path: Path) -> None:
     assert trainer.stdout is not None
     with trainer.stdin, trainer.stdout:
         beside = int(trainer.stdout.readline())
-        until((tmp_path / report.REPORT).exists, SOON_S)
+        until((tmp_path / layout.REPORT).exists, SOON_S)
         os.kill(beside, signal.SIGTERM)  # a stop is the trainer's to take
         assert psutil.pid_exists(beside)
         trainer.kill()

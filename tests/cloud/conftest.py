@@ -18,8 +18,10 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence, Tu
 import boto3
 import pytest
 
-from scripts import engine, environments
-from scripts.building import Image
+from scripts.lib import engine, environments
+from scripts.lib.images import Image
+from scripts.lib.locked_uv import uv_folder
+from scripts.lib.set_up_steps import lock_file
 from tests.cloud.stub import Cloud, Stub
 from tests.waiting import until
 
@@ -179,15 +181,26 @@ def docker_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def sdk_python() -> str:
-    """A Python 3.11 with the SDK's lock, in .tools, made where it is not there or not from this lock."""
+    """A Python 3.11 with version 2 of the SDK."""
+    return python_of("sdk")
+
+
+@pytest.fixture(scope="session")
+def sdk3_python() -> str:
+    """A Python 3.11 with version 3 of the SDK."""
+    return python_of("sdk3")
+
+
+def python_of(name: str) -> str:
+    """A Python 3.11 with a lock, in .tools, made where it is not there or not from this lock."""
     reason = engine.why_not()
     if reason:
         pytest.skip(f"no Docker engine: {reason}")
-    lock = environments.lock_file(environments.ROOT, "sdk")
-    folder = environments.ROOT / ".tools" / f"sdk-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    lock = lock_file(environments.ROOT, name)
+    folder = environments.ROOT / ".tools" / f"{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     if not (folder / "complete").exists():
-        uv = str(environments.uv_folder(environments.ROOT) / "bin" / "uv")
+        uv = str(uv_folder(environments.ROOT) / "bin" / "uv")
         run([uv, "venv", "--quiet", "--clear", "--python", "3.11", str(folder)])
         run(
             [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", str(python), str(lock)]

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
-from scripts import building, deleting, launching, pushing
-from scripts.environments import ROOT
+from scripts.lib import buckets, endpoints, images, pushed_images
+from scripts.lib.environments import ROOT
 
 
 class Live(NamedTuple):
@@ -32,9 +32,9 @@ class Live(NamedTuple):
 
 
 @contextmanager
-def account(session: Any, pushes: Path = pushing.REMEMBERED) -> Iterator[Live]:
+def account(session: Any, pushes: Path = pushed_images.REMEMBERED) -> Iterator[Live]:
     """What a test may use; all that has the name is removed at the end, and what scripts/push remembers is put back."""
-    name = f"{building.NAME}-live-{time.time():.0f}"
+    name = f"{images.NAME}-live-{time.time():.0f}"
     number = session.client("sts").get_caller_identity()["Account"]
     live = Live(session, name, f"s3://sagemaker-{session.region_name}-{number}/{name}")
     before = pushes.read_bytes() if pushes.exists() else b"[]\n"
@@ -47,7 +47,7 @@ def account(session: Any, pushes: Path = pushing.REMEMBERED) -> Iterator[Live]:
 
 def remove_endpoint(live: Live) -> None:
     service = live.client("sagemaker")
-    assert deleting.remove(deleting.find(live.name, service), service) == []
+    assert endpoints.remove(endpoints.find_parts(live.name, service), service) == []
 
 
 def remove_role(live: Live) -> None:
@@ -71,7 +71,7 @@ def remove_repository(live: Live) -> None:
 def remove_files(live: Live) -> None:
     """The bucket is SageMaker's default, and stays."""
     s3 = live.client("s3")
-    bucket, prefix = launching.split(live.store)
+    bucket, prefix = buckets.split(live.store)
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             found = [{"Key": entry["Key"]} for entry in page.get("Contents", [])]

@@ -1,18 +1,22 @@
-"""The call of sdk_local.py and of the notebook in the cloud, as far as the request; run by Python 3.11.
+"""The calls of sdk_local.py and of the notebook in the cloud, as far as the requests; run by Python 3.11.
 
-Arguments: image, role, bucket, job's name.
+Arguments: image, role, bucket, job's name, and the way as JSON: ``estimator`` and ``given`` as for sdk_local.py,
+``deploy`` goes on to an endpoint and its deletion.
 """
 
+import json
 import sys
 
 import boto3
 from sagemaker import Session
 from sagemaker.estimator import Estimator
+from sagemaker.rl import RLEstimator
 
-from rl_app import metric_definitions
+from rl_app.job import metric_definitions
 
-image, role, bucket, job = sys.argv[1:]
-estimator = Estimator(
+image, role, bucket, job, way = sys.argv[1:]
+way = json.loads(way)
+estimator = {"Estimator": Estimator, "RLEstimator": RLEstimator}[way["estimator"]](
     image_uri=image,
     role=role,
     instance_count=1,
@@ -22,10 +26,10 @@ estimator = Estimator(
     metric_definitions=metric_definitions.definitions(),
     max_run=3600,
     tags=[{"Key": "project", "Value": "sagemaker-rllib"}],
-    hyperparameters={
-        "experiment": "cartpole",
-        "rl.training.stop.training_iteration": 2,
-        "sagemaker_s3_output": f"s3://{bucket}",
-    },
+    **way["given"],
 )
 estimator.fit(job_name=job, wait=False)
+if way.get("deploy"):
+    predictor = estimator.deploy(1, "ml.m5.large", wait=False)
+    predictor.delete_model()
+    predictor.delete_endpoint()

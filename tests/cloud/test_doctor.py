@@ -8,8 +8,9 @@ from typing import Any, Dict
 import boto3
 import pytest
 
-from scripts import doctoring, pushing, roles
-from scripts.building import Image
+from scripts.commands import doctor, role
+from scripts.lib import pushed_images
+from scripts.lib.images import Image
 from tests.cloud.conftest import ACCOUNT, REGION, put_image
 
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
@@ -17,7 +18,7 @@ REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sagemaker-rllib"
 
 @pytest.fixture(autouse=True)
 def nothing_pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushing, "REMEMBERED", tmp_path / "pushed.json")
+    monkeypatch.setattr(pushed_images, "REMEMBERED", tmp_path / "pushed.json")
 
 
 def lines(capsys: Any) -> Dict[str, str]:
@@ -27,7 +28,7 @@ def lines(capsys: Any) -> Dict[str, str]:
 
 
 def test_what_is_missing_is_said_with_what_makes_it(aws: Any, capsys: Any) -> None:
-    assert doctoring.main([], lambda: aws) == 2
+    assert doctor.main([], lambda: aws) == 2
     said = lines(capsys)
     assert said["region"] == f"ok {REGION}"
     assert said["credentials"] == f"ok {ACCOUNT}"
@@ -38,11 +39,13 @@ def test_what_is_missing_is_said_with_what_makes_it(aws: Any, capsys: Any) -> No
 
 
 def test_with_all_in_place_it_is_content(aws: Any, capsys: Any) -> None:
-    assert roles.main(["--create"], lambda: aws) == 0
+    assert role.main(["--create"], lambda: aws) == 0
     digest = put_image(aws)
-    pushing.remember(pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, digest), pushing.REMEMBERED)
+    pushed_images.remember(
+        pushed_images.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, digest), pushed_images.REMEMBERED
+    )
     capsys.readouterr()
-    status = doctoring.main([], lambda: aws)
+    status = doctor.main([], lambda: aws)
     said = lines(capsys)
     assert said["role"] == f"ok arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
     assert said["image"] == f"ok {REGISTRY}@{digest}"
@@ -52,28 +55,28 @@ def test_with_all_in_place_it_is_content(aws: Any, capsys: Any) -> None:
 
 def test_an_image_that_ecr_has_removed_since_is_missing(aws: Any, capsys: Any) -> None:
     put_image(aws)
-    gone = pushing.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, "sha256:" + "0" * 64)
-    pushing.remember(gone, pushing.REMEMBERED)
-    assert doctoring.main([], lambda: aws) == 2
+    gone = pushed_images.record(Image("cpu", "cpu-1", "sha256:0"), REGISTRY, "sha256:" + "0" * 64)
+    pushed_images.remember(gone, pushed_images.REMEMBERED)
+    assert doctor.main([], lambda: aws) == 2
     assert "ECR does not have it" in lines(capsys)["image"]
 
 
 def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (finding,) = doctoring.check_disk(tmp_path)
+    (finding,) = doctor.check_disk(tmp_path)
     assert "GB are free" in finding.found
-    monkeypatch.setattr(doctoring, "BUILD_GB", 1e9)
-    (finding,) = doctoring.check_disk(tmp_path)
+    monkeypatch.setattr(doctor, "BUILD_GB", 1e9)
+    (finding,) = doctor.check_disk(tmp_path)
     assert finding.missing and "docker system prune" in finding.missing
-    assert [*doctoring.check_disk(tmp_path / "of-a-virtual-machine")] == []
+    assert [*doctor.check_disk(tmp_path / "of-a-virtual-machine")] == []
 
 
 def test_without_a_region_or_credentials_it_says_so(aws: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert doctoring.main([], boto3.session.Session) == 2
+    assert doctor.main([], boto3.session.Session) == 2
     assert "no AWS credentials: `aws configure`" in lines(capsys)["credentials"]
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert doctoring.main([], boto3.session.Session) == 2
+    assert doctor.main([], boto3.session.Session) == 2
     said = lines(capsys)
     assert "no AWS region: set AWS_DEFAULT_REGION" in said["region"]
     assert "credentials" not in said
@@ -84,7 +87,7 @@ def test_without_docker_it_says_what_docker_says(tmp_path: Path, monkeypatch: py
     docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert doctoring.main(["--local"]) == 2
+    assert doctor.main(["--local"]) == 2
     said = lines(capsys)
     assert said["docker"] == "missing install Docker: `docker info` says: Cannot connect to the Docker daemon"
     assert said["git"].startswith("ok ")

@@ -9,9 +9,9 @@ from typing import Any, Dict, List
 
 import pytest
 
-from rl_app.store import S3Store
-from scripts import cloud, launching, plotting
-from scripts.launching import Order
+from rl_app.storage.s3 import S3Store
+from scripts.lib import curves, training_jobs, training_request
+from scripts.lib.training_request import TrainingRequest
 from tests.cloud.conftest import ACCOUNT, REGION
 from tests.made_jobs import make, script
 
@@ -22,8 +22,8 @@ NOW = datetime.now(timezone.utc).replace(second=0, microsecond=0)
 
 def launch(aws: Any, name: str, tags: Any = (("project", "sagemaker-rllib"),)) -> None:
     """A job in moto's account, which has completed."""
-    order = Order(name, "image", ROLE, f"s3://{BUCKET}/jobs", {"experiment": "cartpole"}, tags=dict(tags))
-    aws.client("sagemaker").create_training_job(**launching.request(order))
+    job = TrainingRequest(name, "image", ROLE, f"s3://{BUCKET}/jobs", {"experiment": "cartpole"}, tags=dict(tags))
+    aws.client("sagemaker").create_training_job(**training_request.request(job))
 
 
 @pytest.fixture
@@ -76,6 +76,16 @@ def test_a_job_of_sagemaker_is_fetched_from_where_it_says_its_files_are(
     assert note["Fetched"]["From"] == f"s3://{BUCKET}/jobs/first"
 
 
+def test_the_report_of_a_job_of_sagemaker_is_fetched_and_named(aws: Any, files: S3Store, tmp_path: Path) -> None:
+    launch(aws, "first")
+    make(files, "first")
+    files.delete("first/job.json")
+    words = ("first", "--cloud", "--print", "--into", "into")
+    status, printed, said = script("report", *words, cwd=tmp_path)
+    assert (status, printed) == (0, "into/first/output/data/report.html\n"), said
+    assert (tmp_path / "into/first/output/data/report.html").read_text() == "<html>"
+
+
 def test_our_jobs_are_listed_with_state_reason_and_reward(aws: Any, tmp_path: Path) -> None:
     for name in ("first", "second"):
         launch(aws, name)
@@ -92,7 +102,7 @@ def test_our_jobs_are_listed_with_state_reason_and_reward(aws: Any, tmp_path: Pa
 
 def test_the_search_is_of_our_tag_and_the_newest_first(cloud_search: Any) -> None:
     stub, session = cloud_search
-    jobs = cloud.newest(session, 3)
+    jobs = training_jobs.newest(session, 3)
     assert stub.calls("Search") == [
         {
             "Resource": "TrainingJob",
@@ -119,7 +129,7 @@ def test_a_curve_is_drawn_from_cloudwatch_where_it_has_one_else_from_the_jobs_fi
     launch(aws, "unmeasured")
     measure(aws, "measured", [row(1, 20), row(2, 80.5)])
     make(files, "unmeasured")
-    measured = plotting.of_cloud(cloud.find("measured", aws), "steps", aws)
+    measured = curves.of_cloud(training_jobs.find("measured", aws), "steps", aws)
     assert (measured.at, measured.mean, measured.least, measured.greatest) == (
         [1000.0, 2000.0],
         [20.0, 80.5],
@@ -127,7 +137,10 @@ def test_a_curve_is_drawn_from_cloudwatch_where_it_has_one_else_from_the_jobs_fi
         [40.0, 161.0],
     )
     assert measured.goal == 475, "the experiment's"
-    unmeasured = plotting.of_cloud(cloud.find("unmeasured", aws), "time", aws)
+    measure(aws, "measured", [{**row(3, 90), "entropy": 0.25}])
+    entropy = curves.of_cloud(training_jobs.find("measured", aws), "steps", aws, "entropy")
+    assert (entropy.at, entropy.mean, entropy.goal) == ([3000.0], [0.25], None)
+    unmeasured = curves.of_cloud(training_jobs.find("unmeasured", aws), "time", aws)
     assert unmeasured.mean == [40.0, 60.0, 80.0, 100.0]
 
 
@@ -145,14 +158,14 @@ def test_the_curve_of_a_job_of_sagemaker_is_drawn(cloud: Any, tmp_path: Path) ->
 def test_the_rows_of_a_curve_are_whole_and_in_their_order(aws: Any) -> None:
     launch(aws, "first")
     measure(aws, "first", [row(1, 20), row(2, 40), row(3, 60), {"episode_reward_mean": 80}])
-    job = cloud.find("first", aws)
-    assert cloud.curve(job, aws.client("cloudwatch")) == [row(1, 20), row(2, 40), row(3, 60)]
+    job = training_jobs.find("first", aws)
+    assert training_jobs.curve(job, aws.client("cloudwatch")) == [row(1, 20), row(2, 40), row(3, 60)]
 
 
 @pytest.mark.parametrize(("days", "seconds"), [(1, 60), (14, 60), (20, 300), (100, 3600)])
 def test_of_an_old_job_the_values_that_cloudwatch_still_has_are_asked_for(days: int, seconds: int) -> None:
-    assert cloud.period(timedelta(days=days)) == seconds
-    assert {query["MetricStat"]["Period"] for query in cloud.queries("first", seconds)} == {seconds}
+    assert training_jobs.period(timedelta(days=days)) == seconds
+    assert {query["MetricStat"]["Period"] for query in training_jobs.queries("first", seconds)} == {seconds}
 
 
 @pytest.mark.parametrize("command", ["fetch", "plot"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import tarfile
 from pathlib import Path
@@ -13,9 +14,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from scripts import launching, pushing, roles
-from scripts.building import Image
-from scripts.environments import ROOT
+from scripts.commands import launch, role
+from scripts.lib import pushed_images
+from scripts.lib.environments import ROOT
+from scripts.lib.images import Image
 from tests.cloud.conftest import ACCOUNT, REGION, put_image
 
 BUCKET = f"sagemaker-{REGION}-{ACCOUNT}"
@@ -27,16 +29,16 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/sagemaker-rllib"
 def pushed(aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A CPU image and a GPU image were pushed."""
     file = tmp_path / "pushed.json"
-    monkeypatch.setattr(pushing, "REMEMBERED", file)
+    monkeypatch.setattr(pushed_images, "REMEMBERED", file)
     for flavor in ("cpu", "gpu"):
         digest = put_image(aws, flavor)
-        pushing.remember(pushing.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, digest), file)
+        pushed_images.remember(pushed_images.record(Image(flavor, f"{flavor}-1", "sha256:0"), REGISTRY, digest), file)
     return file
 
 
 def uri(pushed: Path, flavor: str) -> str:
     """What was pushed last of a kind."""
-    return next(each["uri"] for each in pushing.remembered(pushed) if each["flavor"] == flavor)
+    return next(each["uri"] for each in pushed_images.remembered(pushed) if each["flavor"] == flavor)
 
 
 @pytest.fixture
@@ -50,11 +52,11 @@ def sent(aws: Any) -> List[Dict[str, Any]]:
 
 
 def make_role(aws: Any) -> None:
-    assert roles.main(["--create"], lambda: aws) == 0
+    assert role.main(["--create"], lambda: aws) == 0
 
 
-def launch(aws: Any, *words: str) -> int:
-    return launching.main(["train", *words], lambda: aws)
+def train(aws: Any, *words: str) -> int:
+    return launch.main(["train", *words], lambda: aws)
 
 
 def test_role_bucket_and_job_are_made_and_the_request_is_that_of_the_dry_run(
@@ -63,9 +65,9 @@ def test_role_bucket_and_job_are_made_and_the_request_is_that_of_the_dry_run(
     make_role(aws)
     assert capsys.readouterr().out == f"{ROLE}\n"
     words = ["config.lr=0.001", "--job", "first", "--spot", "--tag", "team=rl"]
-    assert launch(aws, *words) == 0
+    assert train(aws, *words) == 0
     assert capsys.readouterr().out == "first\n"
-    assert launch(aws, *words, "--role", ROLE, "--dry-run") == 0
+    assert train(aws, *words, "--role", ROLE, "--dry-run") == 0
     assert [json.loads(capsys.readouterr().out)] == sent
     assert sent[0]["AlgorithmSpecification"]["TrainingImage"] == uri(pushed, "cpu")
     job = aws.client("sagemaker").describe_training_job(TrainingJobName="first")
@@ -83,18 +85,34 @@ def test_a_dry_run_calls_nothing_and_needs_no_credentials(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    assert launching.main(["train", "--role", ROLE, "--dry-run"], boto3.session.Session) == 0
+    assert launch.main(["train", "--role", ROLE, "--dry-run"], boto3.session.Session) == 0
     assert json.loads(capsys.readouterr().out)["RoleArn"] == ROLE
 
 
-def test_a_dry_run_says_what_it_would_have_to_ask(aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert launch(aws, "--dry-run") == 2
-    assert "--role arn:" in capsys.readouterr().err
+def test_a_dry_run_needs_no_region_no_image_and_no_role_and_marks_what_stands_for_them(
+    pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pushed.unlink()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    assert launch.main(["train", "--dry-run", "--job", "first"], boto3.session.Session) == 0
+    said = capsys.readouterr()
+    request = json.loads(said.out)
+    image = "<ACCOUNT>.dkr.ecr.<REGION>.amazonaws.com/sagemaker-rllib:cpu"
+    placeholder = "arn:aws:iam::<ACCOUNT>:role/sagemaker-rllib"
+    assert request["AlgorithmSpecification"]["TrainingImage"] == image
+    assert request["RoleArn"] == placeholder
+    assert request["OutputDataConfig"]["S3OutputPath"] == "s3://sagemaker-<REGION>-<ACCOUNT>"
+    assert request["HyperParameters"]["sagemaker_region"] == "<REGION>"
+    starts = [f"placeholder {value}: " for value in ("<REGION>", image, placeholder)]
+    assert [line.startswith(start) for line, start in zip(said.err.splitlines(), starts)] == [True] * 3, said.err
+    assert launch.main(["train", "--dry-run", "--role", "arn:aws:iam::1:user/me"], boto3.session.Session) == 2
 
 
 def test_the_users_code_is_where_the_request_says(aws: Any, pushed: Path, sent: List[Dict[str, Any]]) -> None:
     make_role(aws)
-    assert launch(aws, "corridor", "--source", str(ROOT / "examples" / "corridor"), "--job", "own") == 0
+    assert train(aws, "corridor", "--source", str(ROOT / "examples" / "corridor"), "--job", "own") == 0
     place = sent[0]["HyperParameters"]["sagemaker_submit_directory"]
     assert place == f"s3://{BUCKET}/own/source/sourcedir.tar.gz"
     body = aws.client("s3").get_object(Bucket=BUCKET, Key="own/source/sourcedir.tar.gz")["Body"].read()
@@ -107,9 +125,9 @@ def test_a_name_in_use_is_refused_before_its_files_are_overwritten(
 ) -> None:
     make_role(aws)
     program = str(ROOT / "examples" / "program" / "random_search.py")
-    assert launch(aws, "--job", "taken") == 0
+    assert train(aws, "--job", "taken") == 0
     capsys.readouterr()
-    assert launch(aws, "--job", "taken", "--program", program) == 2
+    assert train(aws, "--job", "taken", "--program", program) == 2
     assert "--job taken: there is a job of this name already" in capsys.readouterr().err
     assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="taken/source")
 
@@ -140,7 +158,7 @@ def test_what_is_wrong_is_one_line_and_makes_nothing(
 ) -> None:
     make_role(aws)
     capsys.readouterr()
-    assert launch(aws, *words) == 2
+    assert train(aws, *words) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert len(said.err.splitlines()) == 1, said.err
@@ -152,11 +170,11 @@ def test_an_image_that_was_not_pushed_here_is_named(
     aws: Any, pushed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elsewhere = boto3.session.Session(region_name="us-west-2")
-    assert launching.main(["train", "--role", ROLE, "--dry-run"], lambda: elsewhere) == 2
+    assert launch.main(["train", "--role", ROLE], lambda: elsewhere) == 2
     said = capsys.readouterr().err
     assert "no cpu image was pushed to us-west-2, though one is in eu-central-1: scripts/push cpu" in said
     pushed.unlink()
-    assert launch(aws, "--role", ROLE, "--instance-type", "ml.g4dn.xlarge") == 2
+    assert train(aws, "--role", ROLE, "--instance-type", "ml.g4dn.xlarge") == 2
     assert "no gpu image was pushed to eu-central-1: scripts/push gpu" in capsys.readouterr().err
 
 
@@ -172,7 +190,7 @@ def test_an_image_that_was_not_pushed_here_is_named(
 def test_an_image_that_is_not_in_ecr_is_refused_before_anything_is_made(
     image: str, named: str, aws: Any, pushed: Path, sent: List[Dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert launch(aws, "--role", ROLE, "--image", image) == 2
+    assert train(aws, "--role", ROLE, "--image", image) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"image {image}: ECR does not have it ({named}: ")
     assert "scripts/push puts it there" in said
@@ -184,7 +202,7 @@ def test_the_gpu_image_and_a_model_to_evaluate_are_those_of_the_request(
     aws: Any, pushed: Path, sent: List[Dict[str, Any]]
 ) -> None:
     words = ["evaluate", "--model", "first", "--role", ROLE, "--instance-type", "ml.g4dn.xlarge", "evaluate_episodes=5"]
-    assert launching.main(words, lambda: aws) == 0
+    assert launch.main(words, lambda: aws) == 0
     (request,) = sent
     assert request["AlgorithmSpecification"]["TrainingImage"] == uri(pushed, "gpu")
     (channel,) = request["InputDataConfig"]
@@ -208,7 +226,7 @@ def test_the_gpu_image_and_a_model_to_evaluate_are_those_of_the_request(
 def test_what_is_wrong_with_an_evaluation_is_one_line(
     words: List[str], named: List[str], aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert launching.main(["evaluate", *words, "--role", ROLE], lambda: aws) == 2
+    assert launch.main(["evaluate", *words, "--role", ROLE], lambda: aws) == 2
     said = capsys.readouterr()
     assert len(said.err.splitlines()) == 1, said.err
     assert [text for text in named if text not in said.err] == []
@@ -250,7 +268,7 @@ def test_what_aws_refuses_is_one_line_with_what_to_do_and_its_own_words(
     make_role(aws)
     capsys.readouterr()
     aws.events.register(f"before-call.{operation}", refuse)
-    assert launch(aws, "--job", "first") == status
+    assert train(aws, "--job", "first") == status
     said = capsys.readouterr()
     assert said.out == ""
     last = said.err.splitlines()[-1]
@@ -266,7 +284,7 @@ def test_who_may_not_ask_ecr_may_launch_all_the_same(
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeImages")
 
     aws.events.register("before-call.ecr.DescribeImages", refuse)
-    assert launch(aws, "--role", ROLE, "--job", "first") == 0
+    assert train(aws, "--role", ROLE, "--job", "first") == 0
     assert len(sent) == 1
 
 
@@ -276,7 +294,7 @@ def test_a_bucket_in_another_region_is_refused(aws: Any, pushed: Path, capsys: p
     )
     make_role(aws)
     capsys.readouterr()
-    assert launch(aws, "--store", "s3://far-away/jobs") == 2
+    assert train(aws, "--store", "s3://far-away/jobs") == 2
     assert "bucket far-away: it is in us-west-2, and the job in eu-central-1" in capsys.readouterr().err
 
 
@@ -290,7 +308,7 @@ def test_what_was_made_before_a_failure_is_named(aws: Any, pushed: Path, capsys:
     capsys.readouterr()
     aws.events.register("before-call.sagemaker.CreateTrainingJob", quota)
     program = str(ROOT / "examples" / "program" / "random_search.py")
-    assert launch(aws, "--job", "much", "--program", program) == 2
+    assert train(aws, "--job", "much", "--program", program) == 2
     said = capsys.readouterr().err.splitlines()
     assert said[-1].startswith("job much: a quota of the account is reached: ask for more in Service Quotas")
     assert "(ResourceLimitExceeded: The limit for 'ml.c5.xlarge' is 0 Instances)" in said[-1]
@@ -302,10 +320,10 @@ def test_no_credentials_and_no_region_are_one_line_each(
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    assert launching.main(["train"], boto3.session.Session) == 2
+    assert launch.main(["train"], boto3.session.Session) == 2
     assert "no AWS credentials: `aws configure`" in capsys.readouterr().err
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert launching.main(["train"], boto3.session.Session) == 2
+    assert launch.main(["train"], boto3.session.Session) == 2
     assert capsys.readouterr().err == "no AWS region: set AWS_DEFAULT_REGION, or `aws configure set region NAME`\n"
 
 
@@ -314,13 +332,26 @@ def test_aws_that_does_not_answer_is_a_failure_and_not_the_users(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert launching.main(["train", "--role", ROLE], boto3.session.Session) == 1
+    assert launch.main(["train", "--role", ROLE], boto3.session.Session) == 1
     assert "AWS does not answer: is the network up" in capsys.readouterr().err
 
 
 def test_a_role_that_is_there_is_brought_up_to_date(aws: Any, capsys: pytest.CaptureFixture[str]) -> None:
     make_role(aws)
-    assert roles.main(["--create", "--bucket", "another"], lambda: aws) == 0
+    assert role.main(["--create", "--bucket", "another"], lambda: aws) == 0
     policy = aws.client("iam").get_role_policy(RoleName="sagemaker-rllib", PolicyName="sagemaker-rllib")
     assert policy["PolicyDocument"]["Statement"][0]["Resource"] == "arn:aws:s3:::another"
     assert "brought up to date" in capsys.readouterr().err
+
+
+def test_a_refusal_while_the_job_is_followed_is_one_line(
+    aws: Any, pushed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeLogStreams")
+
+    aws.events.register("before-call.cloudwatch-logs.DescribeLogStreams", refuse)
+    assert train(aws, "--role", ROLE, "--job", "first", "--wait") == 2
+    said = capsys.readouterr()
+    assert said.out == "first\n"
+    assert said.err.splitlines()[-1].startswith("log of first: these credentials may not do that")

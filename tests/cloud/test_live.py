@@ -9,10 +9,10 @@ from typing import Any
 import boto3
 import pytest
 
-from scripts import deleting, launching, pushing, roles
-from scripts.deploying import Order, configuration_request, endpoint_request, model_request
-from tests.cloud import live as lives
-from tests.cloud.live import Live
+from scripts.commands import push
+from scripts.lib import buckets, endpoints, execution_role
+from scripts.lib.endpoints import EndpointRequest, configuration_request, endpoint_request, model_request
+from tests.cloud.live import Live, account
 from tests.waiting import until
 
 ROLE = "arn:aws:iam::123456789012:role/rl"
@@ -23,7 +23,7 @@ SHORT = ("stop.training_iteration=3", "config.min_iter_time_s=0")
 def test_the_whole_way_from_the_image_to_an_endpoint_and_back(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     if not request.config.getoption("--live", default=False):
         pytest.skip("asks AWS itself, for money: `scripts/test cloud -- --live` runs it")
-    with lives.account(boto3.session.Session()) as live:
+    with account(boto3.session.Session()) as live:
         image = live.script("push", "--repository", live.name)
         live.script("role", "--create", "--name", live.name, "--repository", live.name)
         common = ("--image", image, "--role", live.name, "--store", live.store)
@@ -44,7 +44,7 @@ def test_the_whole_way_from_the_image_to_an_endpoint_and_back(request: pytest.Fi
         answer = json.loads(live.script("predict", live.name, "[0, 0, 0.1, 0]"))
         assert "actions_0" in json.dumps(answer)
         live.script("delete", live.name)
-    assert deleting.find(live.name, live.client("sagemaker")) == []
+    assert endpoints.find_parts(live.name, live.client("sagemaker")) == []
 
 
 def listed(live: Live) -> Any:
@@ -58,23 +58,25 @@ def test_what_it_makes_is_removed_and_what_was_there_stays(aws: Any, tmp_path: P
     pushes.parent.mkdir()
     pushes.write_text("[]\n")
     s3 = aws.client("s3")
-    with lives.account(aws, pushes) as live:
-        bucket, prefix = launching.split(live.store)
-        launching.have_bucket(s3, bucket, aws.region_name)
+    with account(aws, pushes) as live:
+        bucket, prefix = buckets.split(live.store)
+        buckets.ensure(s3, bucket, aws.region_name)
         for key in (f"{prefix}job/output/model.tar.gz", "of-others/file"):
             s3.put_object(Bucket=bucket, Key=key, Body=b"")
-        roles.create(live.client("iam"), live.name, roles.permissions("aws", aws.region_name, "1", bucket, live.name))
-        live.client("ecr").create_repository(**pushing.repository_request(live.name))
-        order = Order(live.name, f"{live.name}-2026-01-31-12-00-00", "image", "s3://b/m.tar.gz", ROLE)
+        execution_role.create(
+            live.client("iam"), live.name, execution_role.permissions("aws", aws.region_name, "1", bucket, live.name)
+        )
+        live.client("ecr").create_repository(**push.repository_request(live.name))
+        wanted = EndpointRequest(live.name, f"{live.name}-2026-01-31-12-00-00", "image", "s3://b/m.tar.gz", ROLE)
         service = live.client("sagemaker")
-        service.create_model(**model_request(order))
-        service.create_endpoint_config(**configuration_request(order))
-        service.create_endpoint(**endpoint_request(order))
+        service.create_model(**model_request(wanted))
+        service.create_endpoint_config(**configuration_request(wanted))
+        service.create_endpoint(**endpoint_request(wanted))
         pushes.write_text("[1]\n")
     assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["of-others/file"]
     assert live.client("iam").list_roles()["Roles"] == []
     assert live.client("ecr").describe_repositories()["repositories"] == []
-    assert deleting.find(live.name, service) == []
+    assert endpoints.find_parts(live.name, service) == []
     assert pushes.read_text() == "[]\n"
-    with lives.account(aws, pushes):
+    with account(aws, pushes):
         pass  # nothing was made, and nothing is missed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -13,16 +14,21 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from scripts.environments import ROOT
+from scripts.lib.environments import ROOT
+from tests.cloud import notebooks
 from tests.cloud.conftest import free_port, run
 from tests.image.conftest import image  # noqa: F401
 
 NOTEBOOK = ROOT / "examples" / "cartpole.ipynb"
+RUNNER = Path(__file__).with_name("run_notebook.py")
+
+
+LARGEST_BYTES = 300_000
 
 
 def cells(file: Path) -> List[Dict[str, Any]]:
     """The cells that hold code."""
-    return [cell for cell in json.loads(file.read_text())["cells"] if cell["cell_type"] == "code"]
+    return notebooks.code_cells(json.loads(file.read_text()))
 
 
 def text(cell: Dict[str, Any]) -> str:
@@ -30,8 +36,28 @@ def text(cell: Dict[str, Any]) -> str:
     return "".join("".join(output.get("text", "")) for output in cell["outputs"])
 
 
-def test_it_is_kept_without_outputs_and_names_no_machine() -> None:
-    assert [cell for cell in cells(NOTEBOOK) if cell["outputs"] or cell["execution_count"]] == []
+def test_its_outputs_were_made_from_these_cells_this_experiment_and_these_versions() -> None:
+    kept = json.loads(NOTEBOOK.read_text())
+    again = f"run it again: python {RUNNER.relative_to(ROOT)} {NOTEBOOK.relative_to(ROOT)} {NOTEBOOK.relative_to(ROOT)}"
+    assert kept["metadata"].get("made_from") == notebooks.made_from(kept), again
+    shown = cells(NOTEBOOK)
+    assert [cell["execution_count"] for cell in shown] == list(range(1, len(shown) + 1)), again
+
+
+def test_its_outputs_show_the_curve_a_frame_and_the_answer_and_agree() -> None:
+    kept = cells(NOTEBOOK)
+    pictures = [output["data"]["image/png"] for cell in kept for output in cell["outputs"] if "data" in output]
+    assert len(pictures) == 2 and all(base64.b64decode(each).startswith(b"\x89PNG") for each in pictures)
+    printed = "".join(map(text, kept))
+    assert re.findall(r"\[0\.0, 0\.0, (-?0\.15), -?0\.5\] → (\w+)\n", printed) == [("-0.15", "left"), ("0.15", "right")]
+    rewards = [float(reward) for reward in re.findall(r"iteration +\d+ +episode_reward_mean: ([0-9.]+)", printed)]
+    assert rewards and rewards[-1] > 150
+    (served,) = re.findall(r"serving PPO on CartPole-v1, mean reward ([0-9.]+) in training", printed)
+    assert float(served) == max(rewards), "the model is of the run that is shown"
+
+
+def test_it_is_small_and_names_no_machine() -> None:
+    assert NOTEBOOK.stat().st_size < LARGEST_BYTES
     assert re.findall(r"/(?:home|root|tmp|work|Users)/", NOTEBOOK.read_text()) == []
 
 
@@ -57,7 +83,7 @@ def executed(sdk_python: str, image: str, port: int, tmp_path_factory: Any) -> I
     if os.environ.get("S3_IMAGE"):
         environ["S3_IMAGE"] = os.environ["S3_IMAGE"]
     try:
-        run([sdk_python, str(Path(__file__).with_name("run_notebook.py")), str(NOTEBOOK), str(target)], environ)
+        run([sdk_python, str(RUNNER), str(NOTEBOOK), str(target)], environ)
         yield cells(target)
     finally:  # --remove-orphans: the SDK leaves its containers
         words = ["docker", "compose", "down", "--volumes", "--remove-orphans", "--timeout", "5"]

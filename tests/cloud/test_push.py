@@ -11,9 +11,10 @@ from typing import Any, Dict, List
 import pytest
 
 from rl_app.errors import JobError, UserError
-from scripts import building, pushing
-from scripts.building import Image
-from scripts.pushing import Login
+from scripts.commands import push
+from scripts.lib import images, pushed_images, registries
+from scripts.lib.images import Image
+from scripts.lib.registries import Login
 from tests.cloud.conftest import Registry, docker
 
 
@@ -56,13 +57,13 @@ def ecr(aws: Any, registry: Registry) -> Ecr:
 def test_a_push_makes_the_repository_and_the_image_comes_back_by_its_digest(
     ecr: Ecr, registry: Registry, small_image: Image, docker_settings: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pushed = pushing.push_to_ecr(small_image, ecr, "from-the-tests", keep=3)
+    pushed = push.push_to_ecr(small_image, ecr, "from-the-tests", keep=3)
     assert pushed["uri"] == f"{registry.host}/from-the-tests@{pushed['digest']}"
     made = ecr.client.describe_repositories(repositoryNames=["from-the-tests"])["repositories"][0]
     assert made["imageTagMutability"] == "IMMUTABLE"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     policy = ecr.client.get_lifecycle_policy(repositoryName="from-the-tests")["lifecyclePolicyText"]
-    assert json.loads(policy) == pushing.lifecycle(3)
+    assert json.loads(policy) == push.lifecycle(3)
 
     docker("rmi", f"{registry.host}/from-the-tests:{small_image.tag}")
     docker("login", "--username", registry.user, "--password", registry.password, registry.host)
@@ -76,7 +77,7 @@ def test_a_push_makes_the_repository_and_the_image_comes_back_by_its_digest(
 def test_the_login_leaves_nothing_behind(
     ecr: Ecr, registry: Registry, small_image: Image, docker_settings: Path
 ) -> None:
-    pushing.push_to_ecr(small_image, ecr, "no-traces", keep=3)
+    push.push_to_ecr(small_image, ecr, "no-traces", keep=3)
     token = base64.b64encode(f"{registry.user}:{registry.password}".encode()).decode()
     kept = [file.read_text() for file in docker_settings.rglob("*") if file.is_file()]
     assert not any(registry.password in text or token in text for text in kept)
@@ -93,7 +94,7 @@ def test_the_token_is_on_no_command_line(
         return real(command, *words, **more)
 
     monkeypatch.setattr(subprocess, "run", watched)
-    pushing.push_to_ecr(small_image, ecr, "no-arguments", keep=3)
+    push.push_to_ecr(small_image, ecr, "no-arguments", keep=3)
     assert any(command[:2] == ["docker", "login"] for command in commands)
     assert not any(registry.password in word for command in commands for word in command)
 
@@ -103,7 +104,7 @@ def test_a_wrong_token_is_refused_at_once_and_not_shown(
 ) -> None:
     ecr = Ecr(aws.client("ecr"), registry, "not-the-token-9c1e")
     with pytest.raises(UserError) as refused:
-        pushing.push_to_ecr(small_image, ecr, "refused", keep=3, pause=pauses["pause"])
+        push.push_to_ecr(small_image, ecr, "refused", keep=3, pause=pauses["pause"])
     assert "unauthorized" in str(refused.value).lower()
     assert "not-the-token-9c1e" not in str(refused.value) + repr(Login("host", "AWS", "not-the-token-9c1e"))
     assert "\n" not in str(refused.value)
@@ -115,7 +116,7 @@ def test_a_registry_that_is_away_is_tried_again_with_a_new_login_each_time(
 ) -> None:
     ecr = Ecr(aws.client("ecr"), Registry("127.0.0.1:9", "AWS", "x", tmp_path), "x")
     with pytest.raises(JobError, match=r"not pushed in 4 attempts.*connect"):
-        pushing.push_to_ecr(small_image, ecr, "away", keep=3, pause=pauses["pause"])
+        push.push_to_ecr(small_image, ecr, "away", keep=3, pause=pauses["pause"])
     assert pauses["waited"] == [2, 4, 8]
     assert ecr.logins == 4
 
@@ -126,7 +127,7 @@ def test_what_is_in_ecr_already_is_not_pushed_again(
     ecr.client.create_repository(repositoryName="again")
     manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}
     put = ecr.client.put_image(repositoryName="again", imageManifest=json.dumps(manifest), imageTag=small_image.tag)
-    pushed = pushing.push_to_ecr(small_image, ecr, "again", keep=3)
+    pushed = push.push_to_ecr(small_image, ecr, "again", keep=3)
     assert pushed["digest"] == put["image"]["imageId"]["imageDigest"]
     assert ecr.logins == 0
 
@@ -135,9 +136,9 @@ def test_another_registry_takes_the_users_own_login(
     registry: Registry, small_image: Image, docker_settings: Path
 ) -> None:
     with pytest.raises(UserError, match="no basic auth"):
-        pushing.push(small_image, f"{registry.host}/mine")
+        registries.push(small_image, f"{registry.host}/mine")
     docker("login", "--username", registry.user, "--password", registry.password, registry.host)
-    pushed = pushing.push(small_image, f"{registry.host}/mine")
+    pushed = registries.push(small_image, f"{registry.host}/mine")
     assert (pushed["registry"], pushed["repository"], pushed["flavor"]) == (registry.host, "mine", "cpu")
 
 
@@ -149,29 +150,29 @@ def test_the_script_pushes_to_a_host_and_port_and_prints_the_image_by_its_digest
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(building, "build", lambda flavor: small_image)
-    monkeypatch.setattr(pushing, "REMEMBERED", tmp_path / "pushed.json")
+    monkeypatch.setattr(images, "build", lambda flavor: small_image)
+    monkeypatch.setattr(pushed_images, "REMEMBERED", tmp_path / "pushed.json")
     docker("login", "--username", registry.user, "--password", registry.password, registry.host)
-    assert pushing.main(["--registry", registry.host, "--repository", "team/rl"]) == 0
-    (pushed,) = pushing.remembered(tmp_path / "pushed.json")
+    assert push.main(["--registry", registry.host, "--repository", "team/rl"]) == 0
+    (pushed,) = pushed_images.remembered(tmp_path / "pushed.json")
     assert capsys.readouterr().out == f"{registry.host}/team/rl@{pushed['digest']}\n"
 
 
 def test_what_is_no_registry_is_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(building, "build", lambda flavor: pytest.fail("it was built"))
-    assert pushing.main(["--registry", "https://registry.local/path"]) == 2
+    monkeypatch.setattr(images, "build", lambda flavor: pytest.fail("it was built"))
+    assert push.main(["--registry", "https://registry.local/path"]) == 2
     assert "--registry https://registry.local/path: expected HOST or HOST:PORT" in capsys.readouterr().err
 
 
 def test_the_latest_push_of_a_kind_is_remembered(tmp_path: Path) -> None:
     file = tmp_path / "build" / "pushed.json"
     first, second = (
-        pushing.record(Image("cpu", tag, "sha256:0"), "host:5000/name", digest)
+        pushed_images.record(Image("cpu", tag, "sha256:0"), "host:5000/name", digest)
         for tag, digest in (("cpu-1", "sha256:1"), ("cpu-2", "sha256:2"))
     )
-    gpu = pushing.record(Image("gpu", "gpu-1", "sha256:3"), "host:5000/name", "sha256:3")
+    gpu = pushed_images.record(Image("gpu", "gpu-1", "sha256:3"), "host:5000/name", "sha256:3")
     for pushed in (first, gpu, second):
-        pushing.remember(pushed, file)
-    assert pushing.remembered(file) == [gpu, second]
+        pushed_images.remember(pushed, file)
+    assert pushed_images.remembered(file) == [gpu, second]

@@ -9,9 +9,10 @@ from typing import Any, Callable, Dict, List
 import pytest
 from botocore.config import Config
 
-from rl_app.console import iteration_line
 from rl_app.errors import UserError
-from scripts import fetching, stopping, watching
+from rl_app.terminal.console import iteration_line
+from scripts.commands import stop, watch
+from scripts.lib import fetching, following
 from tests.cloud.stub import RefusedError
 from tests.store_contract import contents
 
@@ -43,7 +44,7 @@ def test_log_and_curve_come_once_and_it_ends_with_the_job(
 ) -> None:
     _, _, session = cloud([STARTING, TRAINING, TRAINING, COMPLETED], LINES)
     waits: List[float] = []
-    assert watching.follow_cloud("first", session, tmp_path, waits.append) == 0
+    assert following.follow_cloud("first", session, tmp_path, waits.append) == 0
     said = capsys.readouterr()
     assert said.out.splitlines() == [text for page in LINES for text in page]
     assert "first: InProgress, Starting\nfirst: InProgress, Training\nfirst: Completed\n" in said.err
@@ -58,7 +59,7 @@ def test_every_other_end_is_no_success(
     end: Dict[str, Any], cloud: Callable[..., Any], capsys: Any, tmp_path: Path
 ) -> None:
     _, _, session = cloud([TRAINING, {"TrainingJobStatus": "Stopping", "SecondaryStatus": "Stopping"}, end])
-    assert watching.follow_cloud("first", session, tmp_path, lambda _: None) == 1
+    assert following.follow_cloud("first", session, tmp_path, lambda _: None) == 1
     said = capsys.readouterr().err
     assert end["SecondaryStatus"] in said
     assert ("why    AlgorithmError: exit code 2" in said) == ("FailureReason" in end)
@@ -72,7 +73,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    assert watching.follow_cloud("first", session, tmp_path, interrupt) == 130
+    assert following.follow_cloud("first", session, tmp_path, interrupt) == 130
     assert "scripts/stop first" in capsys.readouterr().err
     assert not made.stopped
 
@@ -89,7 +90,7 @@ def test_while_aws_is_busy_it_is_asked_again_and_says_so_once(
         if len(waits) == 2:
             made.refuse.clear()
 
-    assert watching.follow_cloud("first", Quick(session), tmp_path, pause) == 0
+    assert following.follow_cloud("first", Quick(session), tmp_path, pause) == 0
     said = capsys.readouterr().err
     assert said.count("ThrottlingException: Rate exceeded") == 1
     assert "try again in a minute" in said
@@ -120,7 +121,7 @@ def test_report_and_videos_come_as_they_appear_and_fetch_may_replace_them(
         lambda: put(**{"report.html": b"two, longer"}),
         lambda: put(**{"videos/iteration-2.mp4": b"mp4 too"}),
     ]
-    assert watching.follow_cloud("first", session, tmp_path, lambda _: steps.pop(0)()) == 0
+    assert following.follow_cloud("first", session, tmp_path, lambda _: steps.pop(0)()) == 0
     said = capsys.readouterr().err.splitlines()
     here = tmp_path / live
     names = ("report.html", "videos/iteration-1.mp4", "videos/iteration-2.mp4")
@@ -136,23 +137,39 @@ def test_files_that_may_not_be_read_are_said_once_and_the_log_goes_on(
 ) -> None:
     _, _, session = cloud([{"OutputDataConfig": {"S3OutputPath": "s3://anothers"}}, TRAINING, COMPLETED], LINES)
     (tmp_path / "first").mkdir()
-    assert watching.follow_cloud("first", session, tmp_path, lambda _: None) == 0
+    assert following.follow_cloud("first", session, tmp_path, lambda _: None) == 0
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 5
     assert said.err.count("report and videos: store s3://anothers: first/output/intermediate: ") == 1
 
 
-@pytest.mark.parametrize("command", [watching, stopping], ids=["watch", "stop"])
+@pytest.mark.parametrize("command", [watch, stop], ids=["watch", "stop"])
 def test_a_job_that_is_nowhere_is_one_line(command: Any, cloud: Callable[..., Any], capsys: Any) -> None:
     _, _, session = cloud()
     assert command.main(["nowhere", "--cloud"], lambda: session) == 2
     said = capsys.readouterr().err
-    assert said == "job nowhere: AWS does not take the request (ValidationException: Requested resource not found.)\n"
+    assert said == "job nowhere: SageMaker has none of this name in eu-central-1\n"
+
+
+@pytest.mark.parametrize("command", [watch, stop], ids=["watch", "stop"])
+def test_a_job_that_neither_this_machine_nor_sagemaker_has_is_said_to_be_nowhere(
+    command: Any, cloud: Callable[..., Any], capsys: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    made, _, session = cloud()
+    monkeypatch.setenv("STORE", str(tmp_path / "runs"))
+    monkeypatch.setenv("S3_PORT", "1")
+    assert command.main(["nowhere"], lambda: session) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("nowhere: no such job in ") and last.endswith("; SageMaker has none of this name either")
+    made.refuse["DescribeTrainingJob"] = RefusedError("AccessDeniedException", "not for you")
+    assert command.main(["nowhere"], lambda: session) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("nowhere: no such job in ") and "; SageMaker refused: these credentials may not" in last
 
 
 def test_a_stop_is_asked_for_and_followed(cloud: Callable[..., Any], capsys: Any) -> None:
     made, stub, session = cloud([TRAINING, STOPPED])
-    assert stopping.main(["first", "--cloud", "--wait"], lambda: session) == 0
+    assert stop.main(["first", "--cloud", "--wait"], lambda: session) == 0
     assert made.stopped
     assert stub.calls("StopTrainingJob") == [{"TrainingJobName": "first"}]
     assert "MaxRuntimeExceeded" in capsys.readouterr().err
@@ -160,7 +177,7 @@ def test_a_stop_is_asked_for_and_followed(cloud: Callable[..., Any], capsys: Any
 
 def test_what_has_ended_is_not_stopped_again(cloud: Callable[..., Any], capsys: Any) -> None:
     _, stub, session = cloud([COMPLETED])
-    assert stopping.main(["first", "--cloud"], lambda: session) == 0
+    assert stop.main(["first", "--cloud"], lambda: session) == 0
     assert stub.calls("StopTrainingJob") == []
     assert "has ended already: Completed" in capsys.readouterr().err
 
@@ -169,4 +186,4 @@ def test_expired_credentials_end_the_watching(cloud: Callable[..., Any], tmp_pat
     made, _, session = cloud([TRAINING])
     made.refuse["DescribeTrainingJob"] = RefusedError("ExpiredTokenException", "The security token has expired")
     with pytest.raises(UserError, match=r"log in again \(ExpiredTokenException: The security token has expired\)"):
-        watching.follow_cloud("first", session, tmp_path, lambda _: None)
+        following.follow_cloud("first", session, tmp_path, lambda _: None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import engine
+from scripts.lib import engine
 from tests.image.containers import OptMl, build
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scripts import engine
+from scripts.lib import engine
 from tests.image.containers import REPOSITORY, docker
 
 
@@ -42,7 +42,7 @@ def test_it_is_the_gpu_image_in_all_else_as_train():
 
 
 def test_scripts_train_says_in_one_line_what_is_missing_and_how_to_go_on_without(no_gpu):
-    code = "import sys; from scripts.training import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from scripts.commands.train import main; sys.exit(main(sys.argv[1:]))"
     ran = subprocess.run(
         [sys.executable, "-c", code, "catch", "--gpu"],
         cwd=REPOSITORY,

@@ -9,39 +9,40 @@ from typing import Any, Iterator
 
 import pytest
 
-from scripts import building
-from scripts.building import Image
-from scripts.environments import ROOT
+from scripts.commands import build
+from scripts.lib import images
+from scripts.lib.environments import ROOT
+from scripts.lib.images import Image
 from tests.image.containers import docker
 
 
 @pytest.fixture(scope="module")
 def built(image: str) -> Iterator[Image]:
     """What is built when everything is in the builder's cache."""
-    made = building.build("cpu")
+    made = images.build("cpu")
     yield made
     docker("rmi", made.local)
 
 
 def test_the_tag_is_gits_revision_and_of_a_tree_with_changes_the_images_too(built: Image) -> None:
-    revision = building.revision_of(ROOT)
-    assert built.tag == building.tag_of("cpu", revision, built.id)
+    revision = images.revision_of(ROOT)
+    assert built.tag == images.tag_of("cpu", revision, built.id)
     assert re.fullmatch("cpu-[0-9a-f]{12}(-dirty-[0-9a-f]{12})?", built.tag)
     assert docker("image", "inspect", "--format", "{{.Id}}", built.local).output.strip() == built.id
 
 
 def test_the_labels_are_the_open_container_initiatives(built: Image) -> None:
     labels = json.loads(docker("image", "inspect", "--format", "{{json .Config.Labels}}", built.id).output)
-    expected = building.labels("cpu", building.revision_of(ROOT))
+    expected = images.labels("cpu", images.revision_of(ROOT))
     assert {key: labels[key] for key in expected} == expected
 
 
 def test_the_same_tree_is_the_same_image(built: Image) -> None:
-    assert building.build("cpu") == built
+    assert images.build("cpu") == built
 
 
 def test_the_bill_names_what_is_in_the_image(built: Image, tmp_path: Path) -> None:
-    bill: Any = json.loads(building.write_sbom(built, tmp_path).read_text())
+    bill: Any = json.loads(build.write_sbom(built, tmp_path).read_text())
     parts = {part["name"]: part["version"] for part in bill["components"]}
     listed = docker("run", "--rm", "--entrypoint", "pip", built.id, "list", "--format", "json").output
     installed = {each["name"].lower().replace("_", "-"): each["version"] for each in json.loads(listed.splitlines()[0])}

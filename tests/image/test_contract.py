@@ -120,12 +120,14 @@ def test_malformed_config_names_the_file_and_the_place(image, opt_ml, file):
     assert opt_ml.failure and file in opt_ml.failure
 
 
-def test_more_than_one_host_is_refused(image, opt_ml):
-    opt_ml.configure()
+def test_a_host_that_never_comes_is_named_once_its_time_is_over(image, opt_ml):
+    opt_ml.configure(hosts_deadline="2")
     file = opt_ml.base / "input" / "config" / "resourceconfig.json"
     file.write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}))
     ran = opt_ml.train(image)
-    assert (ran.status, "algo-2" in ran.output) == (2, True), ran.output
+    said = "not there after 2 s, which hosts_deadline sets: algo-2"
+    assert (ran.status, ran.output.strip().splitlines()[-1]) == (1, f"failed: {said}"), ran.output
+    assert opt_ml.failure == said
 
 
 def test_a_users_program_runs_in_place_of_the_built_in_job(image, opt_ml, code):

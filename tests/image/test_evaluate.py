@@ -70,5 +70,5 @@ def test_a_damaged_model_is_one_line_and_status_2(image, with_model):
     archive.write_bytes(archive.read_bytes()[:5000])
     ran = evaluate(image, opt_ml)
     assert ran.status == 2 and len(ran.output.strip().splitlines()) == 1, ran.output
-    assert "model.tar.gz: no tar archive that can be read" in ran.output
+    assert "model.tar.gz: corrupt, or no tar archive" in ran.output
     assert opt_ml.failure == ran.output.strip()

@@ -32,13 +32,14 @@ REFUSALS: Dict[str, Refusal] = {
     ),
 }
 SHORT = {"rl.training.stop.training_iteration": "1", "rl.training.config.timesteps_per_iteration": "0"}
+WITH_RAY = {**SHORT, "rl.training.config.num_workers": "1"}
 
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_it_is_refused_in_one_line_and_no_model_is_made(name: str, image: str, opt_ml: OptMl, tmp_path: Path) -> None:
     (tmp_path / "beside").mkdir()
     case = REFUSALS[name]
-    ran = opt_ml.configure(**SHORT).train(image, *case.options(tmp_path / "beside"))
+    ran = opt_ml.configure(**WITH_RAY).train(image, *case.options(tmp_path / "beside"))
     assert ran.status == 2, ran.output
     (line,) = ran.output.strip().splitlines()
     assert all(part in line for part in case.parts), line
@@ -54,7 +55,13 @@ def test_opt_ml_missing_is_one_line(image: str) -> None:
 
 
 def test_too_little_shared_memory_is_said_and_trains_all_the_same(image: str, opt_ml: OptMl) -> None:
-    ran = opt_ml.configure(**SHORT).train(image, "--shm-size", "1m")
+    ran = opt_ml.configure(**WITH_RAY).train(image, "--shm-size", "1m")
     assert ran.status == 0, ran.output
     assert "/dev/shm has 0 MiB to spare, and Ray needs 75: it keeps its objects in /tmp, which is slower" in ran.output
     assert (opt_ml.base / "model" / "policy.onnx").exists()
+
+
+def test_a_job_that_needs_no_ray_needs_no_shared_memory(image: str, opt_ml: OptMl) -> None:
+    ran = opt_ml.configure(**SHORT).train(image, "--shm-size", "1m")
+    assert ran.status == 0, ran.output
+    assert "/dev/shm" not in ran.output and "starting (" in ran.output

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.containers import REPOSITORY, OptMl, Ran, pack
+from tests.image.containers import REPOSITORY, OptMl, Ran, docker, pack
 
 CORRIDOR = REPOSITORY / "examples" / "corridor"
 SHORT = {"experiment": "corridor", "rl.training.stop.training_iteration": "1"}
@@ -27,7 +27,7 @@ def test_the_source_archive_of_an_estimator(entry_point: str, image: str, opt_ml
     trained_in_the_corridor(opt_ml, opt_ml.train(image, "-v", f"{archive.parent}:/user:ro"))
 
 
-def test_the_source_directory_of_local_mode(image: str, opt_ml: OptMl) -> None:
+def test_the_source_directory_of_a_local_job(image: str, opt_ml: OptMl) -> None:
     opt_ml.configure(sagemaker_program="envs.py", sagemaker_submit_directory="/opt/ml/code", **SHORT)
     environment = ("-e", "SAGEMAKER_PROGRAM=envs.py", "-e", "SAGEMAKER_SUBMIT_DIRECTORY=/opt/ml/code")
     trained_in_the_corridor(opt_ml, opt_ml.train(image, "-v", f"{CORRIDOR}:/opt/ml/code:ro", *environment))
@@ -51,3 +51,39 @@ def test_the_example_of_a_program(image: str, opt_ml: OptMl, tmp_path: Path) -> 
     ran = opt_ml.configure(tries="3", **place).train(image, "-v", f"{archive.parent}:/user:ro")
     assert ran.status == 0, ran.output
     assert len(json.loads((opt_ml.base / "model" / "weights.json").read_text())["weights"]) == 4
+
+
+def as_version_3_of_the_sdk_starts_it(image: str, opt_ml: OptMl, *more: str) -> Ran:
+    """No command, no host name, and a network interface that is not there."""
+    (opt_ml.base / "input" / "config" / "resourceconfig.json").write_text(
+        json.dumps({"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "ethwe"})
+    )
+    return docker("run", "--rm", "--network", "none", "-v", f"{opt_ml.base}:/opt/ml", *more, image, deadline_s=180)
+
+
+def test_without_a_command_it_trains_where_there_is_a_job(image: str, opt_ml: OptMl) -> None:
+    opt_ml.configure(experiment="cartpole", **{"rl.training.stop.training_iteration": "1"})
+    ran = as_version_3_of_the_sdk_starts_it(image, opt_ml)
+    assert ran.status == 0, ran.output
+    assert (opt_ml.base / "model" / "policy.onnx").exists()
+
+
+def test_a_program_needs_neither_the_hosts_name_nor_the_images_pythonpath(
+    image: str, opt_ml: OptMl, tmp_path: Path
+) -> None:
+    for folder, name, text in (
+        (
+            "code",
+            "mine.py",
+            "import os, here, numpy, rl_app.envs; print('on', os.environ['SM_NETWORK_INTERFACE_NAME'])",
+        ),
+        ("derived", "here.py", ""),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(text)
+    opt_ml.configure(sagemaker_program='"mine.py"', sagemaker_submit_directory='"/opt/ml/code"')
+    mounts = ["-v", f"{tmp_path / 'code'}:/opt/ml/code:ro", "-v", f"{tmp_path / 'derived'}:/derived:ro"]
+    ran = as_version_3_of_the_sdk_starts_it(image, opt_ml, *mounts, "-e", "PYTHONPATH=/derived")
+    assert ran.status == 0, ran.output
+    assert "on lo\n" in ran.output
+    assert "NO MODEL: mine.py left /opt/ml/model empty" in ran.output

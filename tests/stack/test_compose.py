@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
 import pytest
 
-from rl_app.store import Store, open_store
-from scripts import stopping, stores
+from rl_app.storage.base import Store
+from rl_app.storage.opening import open_store
+from scripts.commands import stop
+from scripts.lib import jobs, stores
 from tests.ports import free_port
+from tests.pty_run import on_terminal
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -131,14 +136,54 @@ def test_run_returns_the_status_of_the_job(stack: Stack, up: Ran) -> None:
     assert stack.jobs() == ["first"]
 
 
+@pytest.mark.parametrize("columns", [80, 0])
+def test_run_on_a_terminal_says_each_thing_once_and_logs_its_iterations(stack: Stack, up: Ran, columns: int) -> None:
+    """As a person's terminal, and as one without a size: what the SageMaker SDK's local mode makes."""
+    job = f"terminal-{columns}"
+    shown = on_terminal(
+        ["docker", "compose", "run", "--rm", "train"], columns, stack.root, 300, {**stack.environment, "JOB": job}
+    )
+    log = stack.store.read(f"{job}/output/intermediate/train.log").decode()
+    assert shown.status == 0, shown.raw
+    for number in (1, 2):
+        assert sum(line.startswith(f"iteration {number:>4} ") for line in shown.lines) == 1, shown.lines
+        assert len(re.findall(f"^iteration +{number}  .* episodes  .* steps/s", log, re.MULTILINE)) == 1
+    assert "\x1b" not in log and "\r" not in log
+    assert "WARNING" not in shown.raw and "Gym has been unmaintained" not in shown.raw
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.0, 6.0])
+def test_ctrl_c_while_it_starts_is_a_stop(stack: Stack, up: Ran, seconds: float) -> None:
+    job = f"early-{seconds:.0f}"
+    process = subprocess.Popen(
+        ["docker", "compose", "run", "--rm", "-T", "--name", f"rllib-test-{os.getpid()}-{job}", "train"],
+        cwd=str(stack.root),
+        env={**stack.environment, "JOB": job, "HYPERPARAMETERS": "", "EXPERIMENT": "cartpole-aws"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        start_new_session=True,
+    )
+    until(lambda: stack.record(job), 60)
+    with suppress(subprocess.TimeoutExpired):  # a moment of its own for each
+        process.wait(seconds)
+    subprocess.run(["docker", "kill", "--signal", "INT", f"rllib-test-{os.getpid()}-{job}"], check=True)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    record = stack.record(job)
+    assert record["TrainingJobStatus"] == "Stopped" and "FailureReason" not in record
+    assert "SystemExit" not in output and "ModelArtifacts" not in record
+
+
 def test_a_second_job_stands_beside_the_first_and_runs_the_edited_source(stack: Stack, up: Ran) -> None:
-    source = stack.root / "rl_app" / "console.py"
+    source = stack.root / "rl_app" / "terminal" / "console.py"
     source.write_text(source.read_text().replace("no episode has ended yet", "edited").replace(" episodes", " EDITED"))
-    began = time.monotonic()
+    began, before = time.monotonic(), stack.jobs()
     second = stack.compose("up", "train")
     assert second.status == 0 and " EDITED" in second.output, second.output
     assert time.monotonic() - began < 120
-    assert len(stack.jobs()) == 2 and "first" in stack.jobs()
+    assert len(stack.jobs()) == len(before) + 1 and set(before) < set(stack.jobs())
 
 
 def test_an_unreachable_store_is_one_line_and_status_2(stack: Stack, up: Ran) -> None:
@@ -209,7 +254,7 @@ def test_the_newest_model_is_served_on_loopback_only(stack: Stack, up: Ran) -> N
 def test_scripts_stop_finds_the_container_and_the_job_saves(
     stack: Stack, up: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "ROOT", stack.root)
+    monkeypatch.setattr(stop, "ROOT", stack.root)
     endless = "stop.training_iteration=100000 config.min_iter_time_s=0"
     process = subprocess.Popen(
         ["docker", "compose", "run", "--rm", "-T", "train"],
@@ -221,8 +266,8 @@ def test_scripts_stop_finds_the_container_and_the_job_saves(
     )
     try:
         until(lambda: stack.store.read("by-script/checkpoints/metrics.jsonl"), 120)
-        job = stores.Job("by-script", stores.Place("compose", stack.store), stack.record("by-script"))
-        assert stopping.stop_here(job, wait=False) == 0
+        job = jobs.Job("by-script", stores.NamedStore("compose", stack.store), stack.record("by-script"))
+        assert stop.stop_here(job, wait=False) == 0
         process.wait(timeout=60)
     finally:
         process.kill()
@@ -274,6 +319,55 @@ def test_a_program_of_ones_own_runs_without_a_new_image(stack: Stack, up: Ran) -
     assert stack.record("program")["TrainingJobStatus"] == "Completed"
 
 
+AWAY = """
+import os, pathlib, socket
+model = pathlib.Path("/opt/ml/model")
+assert model.samefile(os.environ["SM_MODEL_DIR"])
+(model / "policy").write_text("learnt")
+try:
+    while True:
+        socket.create_connection(("minio", 9000), 1).close()
+except OSError:
+    pathlib.Path("/opt/ml/checkpoints/last").write_text("of when the store had gone")
+"""
+"""A program that ends when the store does, and knows no place but /opt/ml."""
+IMPATIENT = "import sys; from rl_app.local import job; sys.exit(job.main(sys.argv[1:], grace=3))"
+
+
+def test_what_docker_could_not_upload_outlives_its_container_and_is_brought(
+    stack: Stack, up: Ran, tmp_path: Path
+) -> None:
+    (tmp_path / "away.py").write_text(AWAY)
+    mounted = ["--volume", f"{tmp_path / 'away.py'}:/mnt/away.py:ro", "--entrypoint", "python"]
+    words = ["-c", IMPATIENT, "train", "--program", "/mnt/away.py", "--job", "away"]
+    job = subprocess.Popen(
+        ["docker", "compose", "run", "--rm", "-T", *mounted, "train", *words],
+        cwd=str(stack.root),
+        env={**stack.environment, "HYPERPARAMETERS": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    until(lambda: "TrainingStartTime" in stack.record("away"), 120)
+    assert stack.compose("stop", "minio").status == 0
+    output, _ = job.communicate(timeout=120)
+    assert job.returncode == 1, output
+    volume = f"{stack.environment['COMPOSE_PROJECT_NAME']}_jobs"
+    assert f"  kept   /jobs/away of the volume {volume}, for it holds" in output
+    hint = output.partition("  next   ")[2].split("    ")[0].split()
+    assert hint == ["scripts/upload", "away"], output
+    assert stack.compose("start", "minio").status == 0
+    until(lambda: stack.record("away"), 60)
+    brought = script(stack, "upload", "away")
+    assert brought.status == 0, brought.output
+    assert stack.record("away")["TrainingJobStatus"] == "Completed"
+    assert stack.store.read("away/output/model.tar.gz")
+    assert stack.store.read("away/checkpoints/last") == b"of when the store had gone"
+    left = stack.compose("run", "--rm", "-T", "--entrypoint", "ls", "train", "-A", "/jobs")
+    assert "away" not in left.output, left.output
+
+
 def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> None:
     port = free_port()
     try:
@@ -287,3 +381,39 @@ def test_the_board_shows_the_jobs_on_loopback_only(stack: Stack, up: Ran) -> Non
         assert time.monotonic() - began < 8, "it ends at SIGTERM"
     finally:
         stack.compose("rm", "--stop", "--force", "board")
+
+
+def test_a_persons_proxies_do_not_stand_between_our_containers(stack: Stack, up: Ran, tmp_path: Path) -> None:
+    nowhere = dict.fromkeys(("httpProxy", "httpsProxy"), "http://127.0.0.1:9")
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": nowhere}}))
+    for part in ("cli-plugins", "contexts"):
+        (tmp_path / part).symlink_to(Path.home() / ".docker" / part)
+    port = str(free_port())
+    settings = {"DOCKER_CONFIG": str(tmp_path), "SERVE_PORT": port, "MODEL": "proxied", "JOB": "proxied"}
+    trained = stack.compose("up", "--force-recreate", "train", **settings)
+    assert stack.record("proxied")["TrainingJobStatus"] == "Completed", trained.output
+    seen = stack.compose("run", "--rm", "-T", "--entrypoint", "env", "train", **settings)
+    assert "http_proxy=http://127.0.0.1:9" in seen.output, "what a job downloads still goes through them"
+    evaluated = stack.compose("run", "--rm", "-T", "evaluate", **{**settings, "JOB": "", "HYPERPARAMETERS": ""})
+    assert evaluated.status == 0, evaluated.output
+    try:
+        served = stack.compose("up", "--detach", "--wait", "serve", **settings)
+        assert served.status == 0, served.output
+    finally:
+        stack.compose("rm", "--stop", "--force", "serve")
+
+
+def test_the_way_down_that_is_printed_leaves_nothing_running(stack: Stack, up: Ran) -> None:
+    settings = {"SERVE_PORT": str(free_port()), "MODEL": "first"}
+    for words in (
+        ["up", "--detach", "--wait", "serve"],
+        ["run", "--detach", "--entrypoint", "sleep", "train", "600"],
+    ):
+        assert stack.compose(*words, **settings).status == 0
+    said = stack.compose("logs", "--no-log-prefix", "serve", **settings).output
+    down = said.partition("to take everything down: ")[2].splitlines()[0]
+    assert down in up.output and down in (REPOSITORY / "docs" / "training.md").read_text()
+    done = subprocess.run(down, shell=True, cwd=stack.root, env=stack.environment, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    label = f"label=com.docker.compose.project={stack.environment['COMPOSE_PROJECT_NAME']}"
+    assert subprocess.check_output(["docker", "ps", "--all", "--quiet", "--filter", label], text=True) == ""

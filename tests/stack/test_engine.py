@@ -6,12 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
 
-from scripts.environments import ROOT
+from scripts.lib.environments import ROOT
 from tests.waiting import until
 
 JOB = """
@@ -46,7 +47,7 @@ class Run:
 
     def __init__(self, project: Path, *words: str) -> None:
         code = (
-            "import sys; from pathlib import Path; from scripts.engine import run_service\n"
+            "import sys; from pathlib import Path; from scripts.lib.engine import run_service\n"
             "sys.exit(run_service('train', sys.argv[2:], root=Path(sys.argv[1])))"
         )
         self.lines: List[str] = []
@@ -126,3 +127,23 @@ def test_a_signal_while_the_image_is_built_ends_the_build(project: Path) -> None
     assert run.status() == 128 + signal.SIGTERM, run.lines
     assert not any("at work" in line for line in run.lines)
     assert containers(project) == ""
+
+
+def test_a_build_shows_its_progress_and_one_from_the_cache_nothing(project: Path) -> None:
+    # a step that no earlier run has left in the cache
+    (project / "Dockerfile").write_text(f"{DOCKERFILE}RUN echo working on it && : {uuid.uuid4()}\n")
+    first = Run(project, "0", "0")
+    assert first.status() == 0, first.lines
+    assert first.lines[0].startswith("building the image"), first.lines
+    assert "  working on it\n" in first.lines
+    assert any("RUN echo working on it" in line for line in first.lines)
+    second = Run(project, "0", "0")
+    assert second.status() == 0
+    assert second.lines == ["at work 0 0\n"]
+
+
+def test_a_build_that_fails_says_why(project: Path) -> None:
+    (project / "Dockerfile").write_text(f"{DOCKERFILE}RUN echo no such luck && exit 7\n")
+    run = Run(project, "0", "0")
+    assert run.status() != 0
+    assert "exit code: 7" in "".join(run.lines) and not any("at work" in line for line in run.lines)

@@ -15,7 +15,9 @@ import gym
 import pytest
 from gym import spaces
 
-from rl_app.store import Store, open_store
+from rl_app.storage.base import Store
+from rl_app.storage.directory import DirectoryStore
+from rl_app.storage.opening import open_store
 from tests.app.made_models import write_model
 from tests.stack.conftest import Minio
 
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def store(minio: Minio, url: str, tmp_path: Path) -> Store:
-    """A bucket with a job, as local_mode leaves it."""
+    """A bucket with a job, as a local job leaves it."""
     observations = gym.make("CartPole-v1").observation_space
     model = write_model(tmp_path / "model", observations, spaces.Discrete(2), env="CartPole-v1", env_config={})
     with tarfile.open(str(tmp_path / "model.tar.gz"), "w:gz") as tar:
@@ -96,3 +98,60 @@ def test_what_is_not_there_is_refused_and_leaves_nothing(place: str, expected: s
     assert (status, len(said)) == (2, 1), said
     assert expected in said[0]
     assert store.folders() == ["elsewhere", "first"]
+
+
+def test_jobs_of_a_directory_and_of_minio_are_compared(minio: Minio, store: Store, tmp_path: Path) -> None:
+    """As scripts/evaluate finds them: one in the directory of the process mode, one in the MinIO of compose."""
+    runs = DirectoryStore(tmp_path / "runs")
+    for key in ("output/model.tar.gz", "job.json"):
+        runs.write(f"second/{key}", store.read(f"first/{key}").replace(b'"first"', b'"second"'))
+        open_store("s3://rllib", minio.environ).write(f"first/{key}", store.read(f"first/{key}"))
+    settings = {
+        "S3_PORT": minio.endpoint.rpartition(":")[2],
+        "S3_ACCESS_KEY": minio.environ["AWS_ACCESS_KEY_ID"],
+        "S3_SECRET_KEY": minio.environ["AWS_SECRET_ACCESS_KEY"],
+    }
+
+    def typed(script: str, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [str(ROOT / "scripts" / script), *words],
+            cwd=str(tmp_path),
+            env={**os.environ, **settings, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    where = {"STORE": str(runs.root)}
+    few = ["--engine", "process", "--episodes", "3", "videos=0"]
+    compared = typed("evaluate", "second", "first", *few, "--job", "both", **where)
+    assert compared.returncode == 0, compared.stderr
+    assert "first - second" in compared.stdout
+    fetched = typed("fetch", "first", "--store", "compose", "--into", str(tmp_path / "copies"), **where)
+    assert fetched.returncode == 0, fetched.stderr
+    from_files = typed("evaluate", "second", "copies/first", *few, "--job", "files", **where)
+    assert from_files.returncode == 0, from_files.stderr
+    assert episodes(runs, "files") == episodes(runs, "both")
+
+
+@pytest.mark.parametrize("script", ["serve", "evaluate"])
+def test_a_job_without_a_model_is_refused_before_an_image_is_built(script: str, minio: Minio, tmp_path: Path) -> None:
+    failed = {"TrainingJobName": "no-model", "TrainingJobStatus": "Failed", "HyperParameters": {}}
+    open_store("s3://rllib", minio.environ).write("no-model/job.json", json.dumps(failed).encode())
+    done = subprocess.run(
+        [str(ROOT / "scripts" / script), "no-model", "--engine", "docker"],
+        env={
+            **os.environ,
+            "STORE": str(tmp_path / "runs"),
+            "S3_PORT": minio.endpoint.rpartition(":")[2],
+            "S3_ACCESS_KEY": minio.environ["AWS_ACCESS_KEY_ID"],
+            "S3_SECRET_KEY": minio.environ["AWS_SECRET_ACCESS_KEY"],
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["no-model: a job of compose, Failed, and has no model"]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 
-from rl_app.store import DirectoryStore, open_store
+from rl_app.storage.directory import DirectoryStore
+from rl_app.storage.opening import open_store
+from scripts.lib import environments
 from tests.made_jobs import make, script
 from tests.stack.conftest import Minio
 from tests.store_contract import contents
@@ -39,6 +43,9 @@ def test_a_job_of_the_compose_store_is_found_listed_fetched_and_drawn(
     fetched = contents(tmp_path / "runs" / "of-compose")
     assert fetched["model/policy.onnx"] == b"policy" and fetched["output/data/videos/iteration-5.mp4"] == b"mp4"
     assert os.listdir(tmp_path / "runs") == ["of-compose"]
+    words = ("of-compose", "--print", "--store", "compose", "--into", "runs")
+    status, printed, said = script("report", *words, cwd=tmp_path, environ=compose)
+    assert (status, printed) == (0, "runs/of-compose/output/data/report.html\n"), said
     options = ("--store", "compose", "-o", "x.png")
     status, printed, said = script("plot", "of-compose", *options, cwd=tmp_path, environ=compose)
     assert status == 0, said
@@ -86,13 +93,9 @@ def a_clone(tmp_path: Path) -> Path:
     """The scripts in a directory of their own, with jobs of their own."""
     ours = Path(__file__).parents[2]
     clone = tmp_path / "clone"
-    (clone / "scripts").mkdir(parents=True)
+    shutil.copytree(ours / "scripts", clone / "scripts", symlinks=True)
     for name in ("rl_app", "docker", ".tools"):
         (clone / name).symlink_to(ours / name)
-    for file in (ours / "scripts").iterdir():
-        if file.is_file():
-            (clone / "scripts" / file.name).write_bytes(file.read_bytes())
-            (clone / "scripts" / file.name).chmod(file.stat().st_mode)
     return clone
 
 
@@ -104,3 +107,51 @@ def test_wrong_keys_are_said_and_the_store_left_out(compose: Dict[str, str], tmp
     status, printed, said = script("jobs", "--store", "compose", cwd=tmp_path, environ=wrong)
     assert (status, printed, len(said)) == (2, "", 1)
     assert "not-the-secret" not in said[0]
+
+
+def test_a_job_is_removed_from_minio_and_from_a_bucket_and_nothing_else_is(
+    minio: Minio, url: str, compose: Dict[str, str], tmp_path: Path
+) -> None:
+    store = open_store(url, minio.environ)
+    for name in ("first", "second", "first-2"):
+        make(store, name)
+    make(store, "of-sagemaker", "InProgress")
+    store.delete("of-sagemaker/job.json")
+    kept = {entry.key for entry in store.list("") if not entry.key.startswith(("first/", "second/"))}
+    words = ("--rm", "first", "--store", "compose", "--yes")
+    status, _, said = script("jobs", *words, cwd=tmp_path, environ=compose)
+    assert (status, said[-1]) == (0, "removed first")
+    assert said[-2].startswith(f"first  Completed  {url}/first: 7 files, "), said
+    words = ("--rm", "second", "--store", url, "--yes")
+    status, _, said = script("jobs", *words, cwd=tmp_path, environ=minio.environ)
+    assert status == 0, said
+    assert {entry.key for entry in store.list("")} == kept
+    words = ("--rm", "of-sagemaker", "--store", url, "--yes")
+    status, _, said = script("jobs", *words, cwd=tmp_path, environ=minio.environ)
+    assert status == 2 and "tells whether it has ended; --cloud asks SageMaker" in said[-1]
+
+
+def test_a_persons_proxy_is_not_asked_for_what_is_on_this_machine(
+    minio: Minio, url: str, compose: Dict[str, str], tmp_path: Path
+) -> None:
+    make(open_store(url, minio.environ), "first")
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environ = {**compose, **nowhere, "NO_PROXY": "", "no_proxy": ""}
+    status, printed, said = script("jobs", "--store", "compose", "--json", cwd=tmp_path, environ=environ)
+    assert status == 0, said
+    assert [row["name"] for row in json.loads(printed)] == ["first"]
+
+
+def test_a_tab_knows_the_jobs_of_minio(minio: Minio, url: str, compose: Dict[str, str], tmp_path: Path) -> None:
+    store = open_store(url, minio.environ)
+    for name in ("first", "second"):
+        make(store, name)
+    line, answers = "scripts/watch ", tmp_path / "answers"
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "COMP_LINE": line, "COMP_POINT": str(len(line))}
+    asked["_ARGCOMPLETE_STDOUT_FILENAME"] = str(answers)
+    python = environments.interpreter(environments.environment_of(environments.ROOT, [environments.HOST]))
+    script = environments.ROOT / "scripts" / "completion"
+    subprocess.run(
+        [str(python), str(script)], env={**os.environ, **compose, **asked}, stderr=subprocess.DEVNULL, check=True
+    )
+    assert answers.read_text().splitlines()[:2] == ["first", "second"]

@@ -10,7 +10,7 @@ from typing import Dict, Iterator
 
 import pytest
 
-from scripts.environments import ROOT
+from scripts.lib.environments import ROOT
 from tests.stack.conftest import docker
 
 

@@ -13,7 +13,9 @@ from typing import Dict, List
 import pytest
 
 from rl_app.errors import JobError, UserError
-from rl_app.store import Mirror, Store, open_store, restore
+from rl_app.storage.base import Store
+from rl_app.storage.mirror import Mirror, restore
+from rl_app.storage.opening import open_store
 from tests.stack.conftest import Minio
 from tests.store_contract import StoreContract, contents, keys
 from tests.waiting import until

@@ -1,4 +1,4 @@
-"""What scripts/fetch unpacks: honest archives whole, hostile ones not at all."""
+"""What archives are unpacked: honest ones whole, hostile ones not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Callable, List, Optional
 import pytest
 
 from rl_app.errors import UserError
-from scripts import archives
+from rl_app.storage import archives
+from rl_app.storage.archives import Limits
 
 
 def entry(name: str, content: bytes = b"", kind: bytes = tarfile.REGTYPE, to: str = "") -> tarfile.TarInfo:
@@ -100,11 +101,22 @@ def test_a_link_that_leads_to_itself_is_not_followed(tmp_path: Path) -> None:
 
 def test_there_are_limits(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.tar.gz", entry("a", bytes(600)), entry("b", bytes(600)), content=bytes(600))
-    for most in ({"most_files": 1}, {"most_bytes": 1000}):
+    for number, most in enumerate((Limits(1, 1200), Limits(2, 1000))):
         with pytest.raises(UserError, match="more than"):
-            archives.unpack(archive, tmp_path / str(most), **most)
-        assert not (tmp_path / str(most) / "b").exists()
-    archives.unpack(archive, tmp_path / "enough", most_files=2, most_bytes=1200)
+            archives.unpack(archive, tmp_path / str(number), most)
+        assert not (tmp_path / str(number) / "b").exists()
+    archives.unpack(archive, tmp_path / "enough", Limits(2, 1200))
+
+
+@pytest.mark.parametrize("compression", ["", "gz"])
+def test_an_archive_is_unpacked_compressed_or_not(compression: str, tmp_path: Path) -> None:
+    archive = tmp_path / "a.tar"
+    with tarfile.open(str(archive), f"w:{compression}") as tar:
+        tar.addfile(entry("a", b"content"), io.BytesIO(b"content"))
+    assert archives.unpack(archive, tmp_path / "into") == [Path("a")]
+    archive.write_bytes(archive.read_bytes()[:60])
+    with pytest.raises(UserError, match="corrupt, or no tar archive: "):
+        archives.unpack(archive, tmp_path / "cut")
 
 
 def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
@@ -159,6 +171,6 @@ def test_a_corrupt_archive_is_refused(spoil: Callable[[bytes], bytes], tmp_path:
         tmp_path / "a.tar.gz", entry("a", content), entry("b", content), content=content, form=tarfile.USTAR_FORMAT
     )
     archive.write_bytes(spoil(archive.read_bytes()))
-    with pytest.raises(UserError, match="corrupt: ") as refused:
+    with pytest.raises(UserError, match="corrupt, or no tar archive: ") as refused:
         archives.unpack(archive, tmp_path / "into")
     assert "\n" not in str(refused.value)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rl_app.artifacts import locate, newest, opened
 from rl_app.errors import UserError
-from rl_app.store import DirectoryStore
+from rl_app.storage.artifacts import locate, newest, opened
+from rl_app.storage.directory import DirectoryStore
 from tests.made_jobs import archive
 
 
@@ -101,6 +102,7 @@ class TestNewest:
         job(store, "first", "2026-01-02T00:00:00+00:00", HyperParameters={})
         job(store, "failed", "2026-01-03T00:00:00+00:00", TrainingJobStatus="Failed")
         job(store, "evaluated", "2026-01-04T00:00:00+00:00", HyperParameters={"command": "evaluate"})
+        job(store, "program", "2026-01-05T00:00:00+00:00", HyperParameters={"sagemaker_program": "mine.py"})
         store.write("foreign/job.json", b"[]")
         assert newest(store).name == "first"
 
@@ -113,11 +115,11 @@ class TestOpened:
     @pytest.mark.parametrize(
         ("data", "expected"),
         [
-            (b"no archive", "no tar archive that can be read"),
-            (MODEL[:MIDDLE], "no tar archive that can be read"),
-            (MODEL[:MIDDLE] + bytes(64) + MODEL[MIDDLE + 64 :], "no tar archive that can be read"),
+            (b"no archive", "corrupt, or no tar archive"),
+            (MODEL[:MIDDLE], "corrupt, or no tar archive"),
+            (MODEL[:MIDDLE] + bytes(64) + MODEL[MIDDLE + 64 :], "corrupt, or no tar archive"),
             (archive({"readme.txt": b"x"}), r"neither policy.json nor checkpoint is in it"),
-            (archive({"../policy.json": b"{}"}), r"\.\./policy.json: only plain files below"),
+            (archive({"../policy.json": b"{}"}), r"'\.\./policy.json': leads out of the archive's folder"),
         ],
         ids=["no archive", "cut short", "damaged", "no model", "leaves its folder"],
     )
@@ -127,6 +129,18 @@ class TestOpened:
         with pytest.raises(UserError, match=expected):
             opened(tmp_path / "channel", tmp_path / "scratch")
         assert not (tmp_path / "policy.json").exists()
+
+    @pytest.mark.parametrize("hoard", [{"files": 10_001}, {"size": 5 << 30}], ids=str)
+    def test_an_archive_that_would_fill_the_disk_is_refused(self, hoard: "dict[str, int]", tmp_path: Path) -> None:
+        (tmp_path / "channel").mkdir()
+        with tarfile.open(str(tmp_path / "channel" / "model.tar.gz"), "w:gz") as tar:
+            for number in range(hoard.get("files", 1)):
+                member = tarfile.TarInfo(str(number))
+                member.size = hoard.get("size", 0)  # which is only said: nothing follows
+                tar.addfile(member)
+        with pytest.raises(UserError, match=r"model.tar.gz: more than 10000 files or 4294967296 bytes"):
+            opened(tmp_path / "channel", tmp_path / "scratch")
+        assert sum(path.stat().st_size for path in (tmp_path / "scratch").iterdir()) == 0
 
     def test_a_channel_without_a_model_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"neither model.tar.gz nor policy.json nor checkpoint is in it"):

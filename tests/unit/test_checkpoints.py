@@ -1,8 +1,11 @@
 """Checkpoints are whole or not there, the best is never pruned, and a broken one is passed over."""
 
+import re
+
 import pytest
 
-from rl_app import checkpoints
+from rl_app.errors import JobError
+from rl_app.training import checkpoints
 
 
 class Trainer:
@@ -72,13 +75,17 @@ def test_a_broken_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     save(tmp_path, 1, 2)
     (tmp_path / "checkpoint_2" / "checkpoint-2").write_text("cut sh")
     trainer = Trainer()
-    assert checkpoints.restore_newest(trainer, tmp_path).iteration == 1
+    said = []
+    assert checkpoints.restore_newest(trainer, tmp_path, said.append).iteration == 1
     assert trainer.iteration == 1
+    (line,) = said
+    assert re.match(r"checkpoint_2 cannot be read \(.*\): it is now unreadable-checkpoint_2, and not used", line)
+    assert iterations(tmp_path) == [1]
 
 
 def test_an_empty_directory_is_a_fresh_start_and_only_broken_ones_are_an_error(tmp_path):
-    assert checkpoints.restore_newest(Trainer(), tmp_path) is None
+    assert checkpoints.restore_newest(Trainer(), tmp_path, print) is None
     save(tmp_path, 1)
     (tmp_path / "checkpoint_1" / "checkpoint-1").write_text("broken")
-    with pytest.raises(RuntimeError, match="none of the 1 checkpoints"):
-        checkpoints.restore_newest(Trainer(), tmp_path)
+    with pytest.raises(JobError, match="none of the 1 checkpoints"):
+        checkpoints.restore_newest(Trainer(), tmp_path, print)

@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -9,10 +10,13 @@ import struct
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
-from rl_app.console import Display, distances, iteration_line
+from rl_app.job import metric_definitions
+from rl_app.terminal.console import Display, compact_line, distances, iteration_line
+from tests.pty_run import on_terminal
 
 FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"  # sagemaker.rl.estimator, RLToolkit.RAY
 ROW = {
@@ -84,7 +88,7 @@ def test_noise_of_every_process_goes_to_the_log_and_progress_to_both(tmp_path):
     program = """
 import os, subprocess, sys
 from pathlib import Path
-from rl_app.console import Display, capture
+from rl_app.terminal.console import Display, capture
 with Display(capture(Path(sys.argv[1])), {}) as display:
     os.write(2, b"noise of C++\\n")
     subprocess.run(["echo", "noise of a worker"], check=True)
@@ -101,3 +105,58 @@ with Display(capture(Path(sys.argv[1])), {}) as display:
     )
     assert (done.stdout, done.stderr) == ("progress\n", "")
     assert log.read_text().splitlines() == ["noise of C++", "noise of a worker", "progress"]
+
+
+PROGRAM = """
+import json, logging, os, subprocess, sys, warnings
+from pathlib import Path
+from rl_app.terminal.console import Display, capture
+row, stop = json.loads(sys.argv[2])
+with Display(capture(Path(sys.argv[1])), stop) as display:
+    display.phase("PPO on CartPole-v1: starting Ray (2 CPUs)")
+    warnings.warn("a library's warning")
+    logging.getLogger("ray").warning("a logger's warning")
+    print("a library's print")
+    subprocess.run(["echo", "noise of a worker"], check=True)
+    os.write(2, b"noise of C++\\n")
+    for number in range(1, 6):
+        display.now(f"sampling and training, iteration {number}")
+        display.iteration({**row, "training_iteration": number, "time_total_s": 60.0 * number,
+                           "timesteps_total": 1000 * number})
+    display.phase("exporting the policy of iteration 5, the best checkpoint, with a long word: " + "x" * 200)
+"""
+NOISE = ("a library's warning", "a logger's warning", "a library's print", "noise of a worker", "noise of C++")
+
+
+@pytest.mark.parametrize("columns", [80, 160, 0, 40])
+def test_on_a_terminal_each_line_comes_once_and_the_log_has_all(columns, tmp_path):
+    log = tmp_path / "train.log"
+    argument = json.dumps([ROW, {"timesteps_total": 8000}])
+    shown = on_terminal([sys.executable, "-c", PROGRAM, str(log), argument], columns, Path.cwd())
+    text = log.read_text()
+    assert shown.status == 0, shown.raw
+    for number in range(1, 6):
+        assert sum(line.startswith(f"iteration {number:>4}") for line in shown.lines) == 1, shown.lines
+    found = [metric_definitions.found(line).get("training_iteration") for line in text.splitlines()]
+    assert [number for number in found if number] == [1, 2, 3, 4, 5]
+    assert "\x1b" not in text and "\r" not in text
+    for noise in NOISE:
+        assert text.count(noise) >= 1 and noise not in shown.raw
+    if columns:
+        assert max(map(len, shown.lines)) <= columns
+        assert "\x1b[" in shown.raw and any("min" in line and "left" in line for line in shown.lines)
+    else:
+        assert "\x1b" not in shown.raw
+        assert [line for line in shown.lines if " steps/s" in line] == [
+            line for line in text.splitlines() if " steps/s" in line
+        ]
+
+
+def test_a_line_that_has_room_is_the_whole_one_and_else_what_matters_most_stays():
+    assert len(iteration_line(ROW, STOP)) > 80
+    assert (
+        compact_line(ROW, STOP, 80) == "iteration   12  reward 154.50  320.50 to go  25600 steps  5100 steps/s  12.7 s"
+    )
+    assert compact_line(ROW, STOP, 50) == "iteration   12  reward 154.50  320.50 to go"
+    assert compact_line(NOTHING_YET, STOP, 40) == "iteration   12  no episode has ended yet"
+    assert compact_line({**ROW, "episode_reward_mean": 480.0}, STOP, 45) == "iteration   12  reward 480.00  solved"

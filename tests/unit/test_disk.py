@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-from rl_app import cluster, disk
+from rl_app import disk
 from rl_app.errors import UserError
+from rl_app.files import scratch_folder
+from rl_app.reports import live
+from rl_app.reports.training import STILL_RUNNING
+from rl_app.storage import layout
+from rl_app.training import ray_runtime
 from tests import mounts
+from tests.unit.test_training_report import facts
 
 
 @pytest.fixture
@@ -59,16 +66,35 @@ def test_the_fullest_disk_is_named(small: Path, tmp_path: Path) -> None:
 class TestSharedMemory:
     def test_enough_is_said_nothing_of(self, tmp_path: Path) -> None:
         said = []
-        cluster.check_memory(said.append, tmp_path, tmp_path / "nowhere")
+        ray_runtime.check_memory(said.append, tmp_path, tmp_path / "nowhere")
         assert said == []
 
     def test_files_in_its_place_are_told(self, small: Path, tmp_path: Path) -> None:
         said = []
-        cluster.check_memory(said.append, small, tmp_path)
+        ray_runtime.check_memory(said.append, small, tmp_path)
         (line,) = said
         assert line.startswith(f"{small} has 0 MiB to spare, and Ray needs 75: it keeps its objects in {tmp_path}")
-        assert cluster.object_store_bytes(small, tmp_path) >= cluster.SMALLEST_STORE
+        assert ray_runtime.object_store_bytes(small, tmp_path) >= ray_runtime.SMALLEST_STORE
 
     def test_nowhere_is_refused_with_what_helps(self, small: Path) -> None:
         with pytest.raises(UserError, match=r"and Ray needs 75, there or in .*: `docker run --shm-size 1g` gives more"):
-            cluster.check_memory(pytest.fail, small, small)
+            ray_runtime.check_memory(pytest.fail, small, small)
+
+
+def test_what_does_not_fit_leaves_nothing_of_itself(small: Path) -> None:
+    (small / layout.FACTS).write_text(json.dumps(facts()))
+    fill(small)
+    left = sorted(path.name for path in small.iterdir())
+    with pytest.raises(OSError, match=disk.NO_SPACE):
+        live.write(small, STILL_RUNNING)
+    with pytest.raises(OSError, match=disk.NO_SPACE), scratch_folder(small / ".tmp-checkpoint") as folder:
+        (folder / "weights").write_bytes(bytes(8192))
+    assert sorted(path.name for path in small.iterdir()) == left
+
+
+def test_a_scratch_folder_is_empty_whatever_a_killed_process_left(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-checkpoint").mkdir()
+    (tmp_path / ".tmp-checkpoint" / "half").touch()
+    with scratch_folder(tmp_path / ".tmp-checkpoint") as folder:
+        assert not list(folder.iterdir())
+    assert not list(tmp_path.iterdir())

@@ -16,8 +16,8 @@ from typing import Dict, List
 
 import pytest
 
-from scripts import environments
-from scripts.environments import HOST, IMAGE, ROOT, TEST, SetUpError
+from scripts.lib import environments, interpreters, locked_uv, prerequisites, set_up_steps
+from scripts.lib.environments import HOST, IMAGE, ROOT, TEST, SetUpError
 from tests.waiting import until
 
 
@@ -30,9 +30,9 @@ class Clone:
         self.said: List[str] = []
         (root / "docker" / "requirements").mkdir(parents=True)
         self.lock("uv", {})
-        tools = environments.uv_folder(root) / "bin"
+        tools = locked_uv.uv_folder(root) / "bin"
         tools.mkdir(parents=True)
-        (tools / "uv").symlink_to(locked_uv())
+        (tools / "uv").symlink_to(locked_uv_here())
 
     def lock(self, name: str, packages: Dict[str, str], corrupt: bool = False) -> None:
         """Writes a lock of {name: version}; each package is a module of that name that says its version."""
@@ -40,7 +40,7 @@ class Clone:
         for package, version in packages.items():
             digest = hashlib.sha256(make_wheel(self.wheels, package, version).read_bytes()).hexdigest()
             lines.append(f"{package}=={version} --hash=sha256:{'0' * 64 if corrupt else digest}\n")
-        environments.lock_file(self.root, name).write_text("".join(lines))
+        set_up_steps.lock_file(self.root, name).write_text("".join(lines))
 
     def ensure(self, *locks: str) -> None:
         environments.ensure(locks, self.root, self.said.append)
@@ -48,7 +48,7 @@ class Clone:
     def ensure_elsewhere(self, *locks: str) -> subprocess.Popen[str]:
         """The same in another process, whose stderr is what it says."""
         code = (
-            "import sys; from pathlib import Path; from scripts.environments import ensure\n"
+            "import sys; from pathlib import Path; from scripts.lib.environments import ensure\n"
             "ensure(sys.argv[2:], Path(sys.argv[1]))"
         )
         command = [sys.executable, "-c", code, str(self.root), *locks]
@@ -84,8 +84,8 @@ def make_wheel(folder: Path, package: str, version: str) -> Path:
     return wheel
 
 
-def locked_uv() -> Path:
-    ours = environments.uv_folder(ROOT) / "bin" / "uv"
+def locked_uv_here() -> Path:
+    ours = locked_uv.uv_folder(ROOT) / "bin" / "uv"
     found = str(ours) if ours.exists() else shutil.which("uv")
     if found is None:
         pytest.skip("no uv: scripts/test installs it")
@@ -154,7 +154,7 @@ def test_the_hosts_environment_builds_nothing(clone: Clone) -> None:
     source = clone.wheels / "gamma-1.0.tar.gz"
     source.write_bytes(b"no wheel")
     digest = hashlib.sha256(b"no wheel").hexdigest()
-    environments.lock_file(clone.root, HOST).write_text(f"gamma==1.0 --hash=sha256:{digest}\n")
+    set_up_steps.lock_file(clone.root, HOST).write_text(f"gamma==1.0 --hash=sha256:{digest}\n")
     with pytest.raises(SetUpError, match="could not be installed"):
         clone.ensure(HOST)
     assert any("no usable wheels" in line for line in clone.said), clone.said
@@ -163,11 +163,11 @@ def test_the_hosts_environment_builds_nothing(clone: Clone) -> None:
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
 def test_the_hosts_environment_is_made_by_the_python_that_runs(clone: Clone, version: str) -> None:
     newer = shutil.which(f"python{version}")
-    if newer is None or environments.run([newer, "-c", ""])[0] != 0:
+    if newer is None or set_up_steps.run([newer, "-c", ""])[0] != 0:
         pytest.skip(f"no Python {version} runs here")
     clone.lock(HOST, {"gamma": "1.0"})
     code = (
-        "import sys; from pathlib import Path; from scripts import environments\n"
+        "import sys; from pathlib import Path; from scripts.lib import environments\n"
         "environments.become_host(Path(sys.argv[1])); import gamma\n"
         "print(gamma.VERSION, sys.version_info[:2], sys.argv[2:])"
     )
@@ -232,7 +232,7 @@ def test_an_environment_of_the_users_own_is_left_alone(clone: Clone) -> None:
 
 
 def test_two_set_ups_at_once_wait_for_one_another(clone: Clone) -> None:
-    with environments.alone(clone.root, clone.said.append):
+    with set_up_steps.exclusive(clone.root, clone.said.append):
         other = clone.ensure_elsewhere(IMAGE)
         assert other.stderr is not None
         assert "waiting" in other.stderr.readline()
@@ -243,8 +243,8 @@ def test_two_set_ups_at_once_wait_for_one_another(clone: Clone) -> None:
 
 def test_an_installer_that_outlives_its_set_up_keeps_others_waiting(clone: Clone) -> None:
     code = (
-        "import sys; from pathlib import Path; from scripts.environments import alone, run\n"
-        "with alone(Path(sys.argv[1]), print): run(['sh', '-c', 'echo $$ > pid; exec sleep 60'])"
+        "import sys; from pathlib import Path; from scripts.lib.set_up_steps import exclusive, run\n"
+        "with exclusive(Path(sys.argv[1]), print): run(['sh', '-c', 'echo $$ > pid; exec sleep 60'])"
     )
     pid = clone.root / "pid"
     killed = subprocess.Popen(
@@ -273,7 +273,7 @@ def test_an_installer_that_outlives_its_set_up_keeps_others_waiting(clone: Clone
 )
 def test_a_machine_that_ray_has_no_wheel_for_is_told_what_works_there(system: str, machine: str, libc: str) -> None:
     with pytest.raises(SetUpError, match=f"this is {system} on {machine}.*--engine docker") as refused:
-        environments.check_platform(system, machine, libc)
+        prerequisites.check_platform(system, machine, libc)
     assert refused.value.errno == 2
     assert "\n" not in str(refused.value)
 
@@ -281,9 +281,9 @@ def test_a_machine_that_ray_has_no_wheel_for_is_told_what_works_there(system: st
 def test_a_mirror_that_is_set_for_pip_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", "file:///mirror")
-    assert environments.run(["sh", "-c", "echo $UV_DEFAULT_INDEX"]) == (0, ["file:///mirror"])
+    assert set_up_steps.run(["sh", "-c", "echo $UV_DEFAULT_INDEX"]) == (0, ["file:///mirror"])
     monkeypatch.setenv("UV_DEFAULT_INDEX", "file:///nearer")
-    assert environments.run(["sh", "-c", "echo $UV_DEFAULT_INDEX"]) == (0, ["file:///nearer"])
+    assert set_up_steps.run(["sh", "-c", "echo $UV_DEFAULT_INDEX"]) == (0, ["file:///nearer"])
 
 
 def program(folder: Path, name: str, text: str = "exit 127") -> Path:
@@ -295,7 +295,7 @@ def program(folder: Path, name: str, text: str = "exit 127") -> Path:
 
 
 def test_a_python_that_is_there_and_fails_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = environments.ask_python(sys.executable)
+    real = interpreters.ask_python(sys.executable)
     assert real is not None
     program(tmp_path / "shims", "python3.8")
     for version in ("3.8.9", "3.8.18"):
@@ -307,8 +307,8 @@ def test_a_python_that_is_there_and_fails_is_passed_over(tmp_path: Path, monkeyp
     monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
     monkeypatch.setenv("PATH", str(tmp_path / "shims"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    assert environments.find_python(tmp_path) == real
-    assert (tmp_path / "asked").read_text() == "3.8.18\n", "the newest comes first"
+    assert interpreters.find_python(tmp_path, locked_uv_here()) == real
+    assert set((tmp_path / "asked").read_text().split()) == {"3.8.18"}, "the newest comes first"
 
 
 def test_no_python_is_found_where_none_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +317,53 @@ def test_no_python_is_found_where_none_runs(tmp_path: Path, monkeypatch: pytest.
     for key in ("HOME", "PYENV_ROOT", "XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR"):
         monkeypatch.setenv(key, str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "shims"))
-    assert environments.find_python(tmp_path) is None
+    assert interpreters.find_python(tmp_path, locked_uv_here()) is None
+
+
+def test_a_python_that_cannot_be_had_is_one_line_that_says_what_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    for key in ("HOME", "PYENV_ROOT", "XDG_DATA_HOME", "UV_PYTHON_INSTALL_DIR", "PATH"):
+        monkeypatch.setenv(key, str(tmp_path))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", "http://127.0.0.1:9")
+    said: List[str] = []
+    with pytest.raises(SetUpError) as refused:
+        interpreters.python_3_8(tmp_path, locked_uv_here(), said.append)
+    line = str(refused.value)
+    assert "\n" not in line and refused.value.errno == 1
+    for way in ("refused", "pyenv install 3.8", "UV_PYTHON_INSTALL_MIRROR", "scripts/train --engine docker"):
+        assert way in line
+    assert len(said) == 1 and "MB" in said[0], said
+
+
+def test_a_set_up_says_how_much_comes_and_where_a_mirror_is_set(clone: Clone) -> None:
+    clone.ensure(IMAGE, TEST)
+    said = next(line for line in clone.said if line.startswith("installing"))
+    assert said.startswith("installing image-cpu.txt and test.txt into .venv (up to 560 MB to download")
+    assert "PIP_INDEX_URL or UV_DEFAULT_INDEX names a mirror" in said
+    clone.said.clear()
+    clone.lock(TEST, {"beta": "1.0.1"})
+    clone.ensure(IMAGE, TEST)
+    assert any(line.startswith("installing test.txt into .venv (up to 43 MB") for line in clone.said)
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.7"])
+def test_an_old_python_starts_a_script_under_a_newer_one(version: str, tmp_path: Path) -> None:
+    homes = list((Path.home() / ".pyenv" / "versions").glob(f"{version}.*"))
+    old = str(homes[0] / "bin" / "python") if homes else shutil.which(f"python{version}")
+    if old is None:
+        pytest.skip(f"there is no Python {version}")
+    newer = Path(os.path.realpath(sys.executable)).parent
+    helped = subprocess.run(
+        [old, str(ROOT / "scripts" / "experiments"), "cartpole"],
+        env={**os.environ, "PATH": f"{newer}:/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert helped.returncode == 0 and helped.stdout.startswith("cartpole: "), helped.stderr
 
 
 @pytest.fixture
@@ -343,7 +389,7 @@ def test_a_missing_compiler_is_named_with_its_package(bare_path: Path, manager: 
     program(bare_path, manager)
     program(bare_path, "cc", "exit 1")
     with pytest.raises(SetUpError, match=advice) as refused:
-        environments.check_compiler(None)
+        prerequisites.check_compiler(None)
     assert refused.value.errno == 2
 
 
@@ -357,6 +403,6 @@ def test_missing_headers_are_named_with_their_package(tmp_path: Path, bare_path:
     program(bare_path, "apt-get")
     # It compiles whatever does not ask for Python.h.
     program(bare_path, "cc", 'while read -r line; do case "$line" in *Python.h*) exit 1 ;; esac; done')
-    python = environments.Python("/usr/bin/python3.8", "3.8.18", str(tmp_path), "cc")
+    python = interpreters.Python("/usr/bin/python3.8", "3.8.18", str(tmp_path), "cc")
     with pytest.raises(SetUpError, match=r"apt-get install python3\.8-dev"):
-        environments.check_compiler(python)
+        prerequisites.check_compiler(python)

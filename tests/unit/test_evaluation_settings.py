@@ -9,7 +9,8 @@ from typing import Dict
 import pytest
 
 from rl_app.errors import UserError
-from rl_app.hyperparameters import Evaluation, is_evaluation, parse_evaluation
+from rl_app.job.hyperparameters import is_evaluation, parse_evaluation
+from rl_app.job.settings import Evaluation
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +76,7 @@ def test_a_job_evaluates_when_its_command_says_so() -> None:
     assert not is_evaluation({"command": "evaluate", "sagemaker_program": "mine.py"})
 
 
-def test_the_readme_has_a_row_for_every_setting() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_guide_has_a_row_for_every_setting() -> None:
+    guide = (ROOT / "docs" / "evaluating.md").read_text(encoding="utf-8")
     for field in fields(Evaluation):
-        assert f"| `{field.name}` | {field.metadata['help']}" in readme
+        assert f"| `{field.name}` | {field.metadata['help']}" in guide

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rl_app.experiments import EXPERIMENTS
-from rl_app.hyperparameters import parse
+from rl_app.job.hyperparameters import parse
+from rl_app.job.sagemaker import check_job_name
 from rl_app.machine import Machine
-from rl_app.sagemaker import check_job_name
 
 MACHINES = [Machine(1, 0), Machine(2, 0), Machine(8, 1)]
 

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import pytest
 
-from rl_app import algorithms, rules
+from rl_app import algorithms
 from rl_app.errors import UserError
-from rl_app.hyperparameters import Job, Settings, assignments, check_limits, is_program, parse, qualify
-from rl_app.machine import Machine
+from rl_app.job import hyperparameters, rules
+from rl_app.job.hyperparameters import assignments, check_limits, is_program, parse, qualify
+from rl_app.job.settings import Job, Settings
+from rl_app.machine import Host, Machine, cluster
 
 ROOT = Path(__file__).parents[2]
 TWO_CPUS = Machine(cpus=2, gpus=0)
@@ -144,6 +146,24 @@ class TestTypes:
 
 class TestNames:
     @pytest.mark.parametrize(
+        ("key", "meant"),
+        [
+            ("lr", "rl.training.config.lr"),
+            ("model.use_lstm", "rl.training.config.model.use_lstm"),
+            ("buffer_size", "rl.training.config.buffer_size"),  # another algorithm's than the default's
+            ("seed", "seed"),  # ours
+            ("env", "rl.training.env"),
+            ("episode_reward_mean", "episode_reward_mean"),
+        ],
+    )
+    def test_a_bare_name_means_a_setting_of_the_algorithm_where_it_is_none_of_ours(self, key: str, meant: str) -> None:
+        assert hyperparameters.qualify(key) == meant
+
+    def test_on_sagemaker_a_bare_name_is_refused_with_the_full_one(self) -> None:
+        with pytest.raises(UserError, match=r"lr = 1: unknown; did you mean rl\.training\.config\.lr\?"):
+            hyperparameters.parse({"lr": "1"}, machine=None)
+
+    @pytest.mark.parametrize(
         ("word", "expected"),
         [
             ("config.lrr=1", "rl.training.config.lrr = 1: unknown; did you mean rl.training.config.lr?"),
@@ -155,10 +175,17 @@ class TestNames:
                 'config={"lamda": 1}',
                 "rl.training.config.lamda = 1: unknown; did you mean rl.training.config.lambda?",
             ),
-            ("lr=1", "lr = 1: unknown; did you mean rl.training.config.lr?"),
+            (
+                "config.leanring_rate=1",
+                "rl.training.config.leanring_rate = 1: unknown; did you mean rl.training.config.lr?",
+            ),
+            ("config.worker_count=1", "did you mean rl.training.config.num_workers?"),
+            ("learning_rate=1", "learning_rate = 1: unknown; did you mean rl.training.config.lr?"),
+            ("config.net_arch=[8]", "did you mean rl.training.config.model.fcnet_hiddens?"),
             (
                 "sed=1",
-                "unknown; did you mean seed? known are experiment, command, seed, max_run, env_deadline, rl.training.…",
+                "unknown; did you mean seed? known are experiment, command, seed, max_run, env_deadline, "
+                "strict_spaces, filter_clip, hosts_deadline, on_host_lost, head_group, replay_mb, fast, rl.training.…",
             ),
             (
                 "rl.training.lr=1",
@@ -288,6 +315,53 @@ class TestPrecedence:
         assert job("seed=3", "config.seed=3").settings.seed == 3
         assert job("seed=3", "experiment=mine", mine={**BARE, "config": {"seed": 4}}).settings.seed == 3
         assert refusal("seed=3", "config.seed=4").startswith("seed = 3: but rl.training.config.seed = 4")
+
+
+class TestHosts:
+    def of(self, *words: str, hosts: Sequence[Host]) -> Dict[str, Any]:
+        trial: Dict[str, Any] = parse(assignments(words), cluster(hosts)).trial
+        return trial["config"]
+
+    TWO = (Host("algo-1", 2, 0), Host("algo-2", 5, 0))
+    WITH_GPUS = (Host("algo-1", 2, 1), Host("algo-2", 5, 1))
+
+    @pytest.mark.parametrize(
+        ("words", "hosts", "workers"),
+        [
+            ("", TWO, 7),
+            ("config.num_workers=3", TWO, 3),
+            ("config.num_cpus_per_worker=2", TWO, 3),
+            ("config.evaluation_interval=1 config.evaluation_num_workers=2", TWO, 5),
+            ("config.num_gpus=1 config.num_gpus_per_worker=0.25", WITH_GPUS, 4),
+            ("config.num_gpus=1 config.num_gpus_per_worker=1", WITH_GPUS, 1),
+            ("run=APPO config={} config.num_gpus=0 config.num_workers=2", TWO, 2),
+        ],
+    )
+    def test_there_are_as_many_workers_as_have_room(self, words: str, hosts: Sequence[Host], workers: int) -> None:
+        assert self.of(*words.split(), hosts=hosts)["num_workers"] == workers
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("config.num_workers=8", "8: the hosts have 7 CPUs (algo-1: 2, algo-2: 5), so 0 to 7"),
+            ("config.num_workers=0", "0: must be 1 or more: the job has 2 hosts, and all but the first would idle"),
+            (
+                "config.num_workers=4 config.num_cpus_per_worker=2",
+                "that takes more than the hosts' 7 CPUs (algo-1: 2, algo-2: 5)",
+            ),
+            ("config.num_gpus=1", "config.num_gpus = 1: algo-1 has 0 GPUs, so at most 0"),
+            ("config.num_gpus_per_worker=1", "more than the hosts' 0 GPUs (algo-1: 0, algo-2: 0), of which"),
+        ],
+    )
+    def test_more_than_they_have_is_refused_with_what_each_has(self, words: str, expected: str) -> None:
+        with pytest.raises(UserError) as caught:
+            self.of(*words.split(), hosts=self.TWO)
+        assert expected in str(caught.value)
+
+    def test_an_experiment_that_has_workers_keeps_them(self) -> None:
+        machine = cluster([Host("algo-1", 9, 0), Host("algo-2", 9, 0)])
+        mine = {**BARE, "config": {"num_workers": 3}}
+        assert parse({"experiment": "mine"}, machine, {"mine": mine}).trial["config"]["num_workers"] == 3
 
 
 class TestValues:
@@ -505,15 +579,15 @@ class TestCommandLine:
             check_limits(raw)
 
 
-def test_the_readme_has_a_row_for_every_setting() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_guide_has_a_row_for_every_setting() -> None:
+    guide = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
     for field in fields(Settings):
-        assert f"| `{field.name}` | {field.metadata['help']}" in readme
+        assert f"| `{field.name}` | {field.metadata['help']}" in guide
 
 
 def test_the_check_needs_the_standard_library_only() -> None:
-    code = "from rl_app.hyperparameters import parse; print(parse({'seed': '3'}, None).settings.seed)"
+    code = "from rl_app.job.hyperparameters import parse; print(parse({'seed': '3'}, None).settings.seed)"
 
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +19,8 @@ from typing import Any, Dict, List
 import cv2
 import pytest
 
-from rl_app.store import DirectoryStore
-from scripts.environments import IMAGE, ROOT, is_current
+from rl_app.storage.directory import DirectoryStore
+from scripts.lib.environments import IMAGE, ROOT, is_current
 from tests.made_jobs import LINES, archive, make, script
 from tests.store_contract import contents
 from tests.waiting import until
@@ -95,7 +96,7 @@ def test_an_archive_that_is_no_good_changes_nothing(store: DirectoryStore, tmp_p
     store.write("first/output/output.tar.gz", archive({"fine": b"fine"})[:-20])
     status, printed, said = script("fetch", "first", "--store", "store", "--into", "into", cwd=tmp_path)
     assert (status, printed) == (2, "")
-    assert "first/output/output.tar.gz: corrupt: " in said[-1]
+    assert "first/output/output.tar.gz: corrupt, or no tar archive: " in said[-1]
     assert contents(tmp_path / "into") == before
     assert os.listdir(tmp_path / "into") == ["first"]
 
@@ -212,13 +213,9 @@ def test_jobs_says_what_it_leaves_out_and_where_there_are_none(tmp_path: Path) -
 def test_jobs_of_a_directory_are_listed_with_nothing_installed(store: DirectoryStore, tmp_path: Path) -> None:
     make(store, "first")
     bare = tmp_path / "bare"
-    (bare / "scripts").mkdir(parents=True)
+    shutil.copytree(ROOT / "scripts", bare / "scripts", symlinks=True)
     for folder in ("rl_app", "docker"):
         (bare / folder).symlink_to(ROOT / folder)
-    for file in (ROOT / "scripts").iterdir():
-        if file.is_file():
-            (bare / "scripts" / file.name).write_bytes(file.read_bytes())
-            (bare / "scripts" / file.name).chmod(0o755)
     for words in (
         ["jobs", "--store", str(store.root)],
         ["experiments"],
@@ -245,6 +242,18 @@ def test_the_reward_curve_is_drawn_in_the_terminal_and_as_a_picture(store: Direc
     assert one.shape == two.shape == (600, 1080, 3)
     assert orange(one) == 0 < orange(two), "the second job's curve"
     assert sorted(os.listdir(tmp_path)) == ["one.png", "store", "two.png"]
+
+
+def test_another_metric_is_drawn_and_an_unknown_one_gets_the_nearest_name(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    make(store, "first")
+    words = ("first", "--store", "store", "-o", "one.png", "--metric")
+    status, printed, said = script("plot", *words, "entropy", cwd=tmp_path)
+    assert status == 0, said
+    assert "entropy" in printed and "first: 0.10" in printed and "goal" not in printed
+    refusal = refused(tmp_path, *words, "entropi", command="plot")
+    assert refusal.startswith("first: --metric entropi: did you mean entropy? it has entropy, episode_reward_max, ")
 
 
 def orange(picture: Any) -> int:

@@ -1,8 +1,8 @@
-"""The layers of rl_app: a module imports from those below its own; from its own only where that is no circle.
+"""The layers of the code are its folders: each imports from those below it, and from its own without a circle.
 
-entry → commands → workers → facts. The entry imports a command inside the function that runs it; commands do
-not import each other; facts import the standard library only; scripts/ imports facts, and of the workers those
-that a laptop can import with nothing installed.
+A folder of the highest layer is a command of the container, which the entry imports inside the function that runs
+it. `scripts/commands` import `scripts/lib` and never each other; scripts import of rl_app what a laptop can import
+with nothing installed.
 """
 
 from __future__ import annotations
@@ -12,24 +12,30 @@ import importlib.util
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Set
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Set
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 
-ORDER = ["entry", "commands", "workers", "facts"]
-LAYERS = {
-    "entry": ["__main__"],
-    "commands": ["train", "evaluate", "serve", "local_mode", "board", "doctor"],
-    "facts": [
-        *("algorithms", "cuda", "disk", "errors", "experiments", "hyperparameters", "machine", "metric_definitions"),
-        "rules",
-        *("sagemaker", "source"),
-    ],
-}
-
-PORTABLE = ["metrics", "store"]
+GROUND = ("errors", "plain", "masking", "machine", "cuda", "files", "disk", "typed")
+LAYERS = [
+    GROUND,
+    ("algorithms", "experiments", "spaces", "stopping", "storage", "terminal", "cluster"),
+    ("job",),
+    ("envs",),
+    ("policy",),
+    ("reports",),
+    ("evaluation", "serving", "training"),
+    ("local",),
+    ("train", "evaluate", "serve", "board", "doctor"),
+    ("__main__",),
+]
+"""What stands directly in rl_app, lowest first."""
+ENTRY = len(LAYERS) - 1
+STANDARD_LIBRARY_ONLY = (*GROUND, "algorithms", "experiments", "job", "local", "cluster", "storage.archives")
+PORTABLE = ("envs", "reports.link", "storage")
+"""What else scripts may import: nothing but the standard library is imported with it."""
 
 
 class Import(NamedTuple):
@@ -47,12 +53,17 @@ MODULES = sorted(set(FILES) - {"rl_app"})
 
 
 def part_of(module: str) -> str:
-    """``checkpoints`` of ``rl_app.checkpoints``, ``envs`` of ``rl_app.envs.creation``."""
+    """``disk`` of ``rl_app.disk``, ``envs`` of ``rl_app.envs.contract.creation``."""
     return module.split(".")[1]
 
 
-def layer_of(module: str) -> str:
-    return next((layer for layer, parts in LAYERS.items() if part_of(module) in parts), "workers")
+def rank(module: str) -> int:
+    return next(i for i, parts in enumerate(LAYERS) if part_of(module) in parts)
+
+
+def is_among(module: str, parts: Iterable[str]) -> bool:
+    below = module.partition(".")[2]
+    return any(below == part or below.startswith(f"{part}.") for part in parts)
 
 
 def imports(file: Path) -> List[Import]:
@@ -99,18 +110,18 @@ def reached(module: str, at_import_only: bool) -> Set[str]:
     return seen
 
 
+def test_every_folder_has_a_layer() -> None:
+    assert {part_of(module) for module in MODULES} == {part for parts in LAYERS for part in parts}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
-    layer = layer_of(module)
     for found in ours(module):
-        target = layer_of(found.module)
-        if layer == "entry":
-            allowed = target == "commands" and not found.at_import
-        elif layer == "commands":
-            allowed = target in ("workers", "facts")
-        else:
-            allowed = ORDER.index(target) >= ORDER.index(layer)
-        assert allowed, f"{module} ({layer}) imports {found.module} ({target})"
+        beside = part_of(module) == part_of(found.module) or rank(module) == 0
+        assert rank(found.module) < rank(module) or (beside and rank(found.module) == rank(module)), (
+            f"{module} imports {found.module}, which is not below it"
+        )
+        assert rank(module) != ENTRY or not found.at_import, f"{module} imports {found.module} before it is asked for"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -118,8 +129,8 @@ def test_imports_make_no_circle(module: str) -> None:
     assert module not in reached(module, at_import_only=True)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if layer_of(module) == "facts"])
-def test_facts_import_the_standard_library_only(module: str) -> None:
+@pytest.mark.parametrize("module", [module for module in MODULES if is_among(module, STANDARD_LIBRARY_ONLY)])
+def test_it_needs_the_standard_library_only(module: str) -> None:
     others = {found.module for found in imports(FILES[module])} - set(FILES)
 
     assert not {name for name in others if not is_standard(name.split(".")[0])}
@@ -148,9 +159,15 @@ def test_what_scripts_import_needs_nothing_installed(module: str) -> None:
     assert not {name for name in at_once if not is_standard(name.split(".")[0])}
 
 
-def test_scripts_import_facts_and_portable_workers_only() -> None:
-    for file in sorted((ROOT / "scripts").iterdir()):
-        if file.is_file() and (file.suffix == ".py" or "python" in file.open(encoding="utf-8").readline()):
-            parts = {found.module for found in imports(file) if found.module.startswith("rl_app.")}
-            others = {module for module in parts if layer_of(module) != "facts"}
-            assert {part_of(module) for module in others} <= set(PORTABLE), file
+SCRIPTS = sorted((ROOT / "scripts").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_a_script_imports_what_a_laptop_has(file: Path) -> None:
+    parts = {found.module for found in imports(file) if found.module.startswith("rl_app.")}
+    assert {module for module in parts if not is_among(module, (*STANDARD_LIBRARY_ONLY, *PORTABLE))} == set()
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_a_command_is_imported_by_none(file: Path) -> None:
+    assert {found.module for found in imports(file) if found.module.startswith("scripts.commands")} == set()

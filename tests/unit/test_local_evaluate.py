@@ -1,4 +1,4 @@
-"""local_mode around small programs that play the container's evaluation, with a directory for a store."""
+"""A local job around small programs that play the container's evaluation, with a directory for a store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from rl_app import local_mode
-from rl_app.store import DirectoryStore
+from rl_app.local.job import main as run_local
+from rl_app.storage.directory import DirectoryStore
 from tests.container import container
 from tests.made_jobs import archive
 from tests.unit.test_artifacts import MODEL, job
@@ -33,7 +33,7 @@ class Lab:
 
     def run(self, *argv: str, code: str = "", **environ: str) -> int:
         code = EVALUATE + LOOK.format(seen=str(self.seen)) + code
-        return local_mode.main(["evaluate", *argv], container(code), {**self.environ, **environ}, grace=5.0)
+        return run_local(["evaluate", *argv], container(code), {**self.environ, **environ}, grace=5.0)
 
     def given(self, name: str) -> Dict[str, Any]:
         found: Dict[str, Any] = json.loads((self.seen / "config" / f"{name}.json").read_text())
@@ -49,6 +49,15 @@ def lab(tmp_path: Path) -> Lab:
     made = Lab(tmp_path)
     job(made.store, "first")
     return made
+
+
+def test_its_report_is_unpacked_and_named_first(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab.run("first", "--job", "how-good") == 0
+    report = lab.store.root / "how-good/output/data/report.html"
+    assert report.exists()
+    last = capsys.readouterr().err.splitlines()
+    ended = next(number for number, line in enumerate(last) if "Completed after" in line)
+    assert last[ended + 1] == f"  report {report}"
 
 
 def test_an_evaluation_is_a_job_with_its_model_in_a_channel(lab: Lab) -> None:
@@ -67,7 +76,11 @@ def test_an_evaluation_is_a_job_with_its_model_in_a_channel(lab: Lab) -> None:
         ("episode_reward_max", 20.0),
     ]
     assert "ModelArtifacts" not in record
-    assert [entry.key for entry in lab.store.list("how-good/output")] == ["how-good/output/output.tar.gz"]
+    assert [entry.key for entry in lab.store.list("how-good/output")] == [
+        "how-good/output/data/evaluation.json",
+        "how-good/output/data/report.html",
+        "how-good/output/output.tar.gz",
+    ]
 
 
 def test_by_default_it_is_the_newest_job_and_the_name_says_so(lab: Lab) -> None:
@@ -132,13 +145,13 @@ def test_an_evaluation_does_not_go_on(lab: Lab, capfd: pytest.CaptureFixture[str
     assert lab.run("first", "--job", "stopped", code="os.kill(os.getppid(), signal.SIGTERM); wait()") == 143
     assert lab.record("stopped")["TrainingJobStatus"] == "Stopped"
     capfd.readouterr()
-    assert local_mode.main(["train", "--resume", "stopped"], container(""), lab.environ) == 2
+    assert run_local(["train", "--resume", "stopped"], container(""), lab.environ) == 2
     assert "it is an evaluation" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("flag", [["--episodes", "3"], ["--seed", "3"], ["--restore"]])
+@pytest.mark.parametrize("flag", [["--episodes", "3"], ["--model", "first"], ["--restore"]])
 def test_flags_of_an_evaluation_are_no_flags_of_a_training(
     flag: List[str], lab: Lab, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert local_mode.main(["train", *flag], container(""), lab.environ) == 2
-    assert f"{flag[0]}: goes with evaluate" in capfd.readouterr().err
+    assert run_local(["train", *flag], container(""), lab.environ) == 2
+    assert f"{' '.join(flag)}: goes with evaluate" in capfd.readouterr().err

@@ -2,8 +2,9 @@
 
 import re
 
-from rl_app.console import iteration_line
-from rl_app.metric_definitions import definitions, found
+from rl_app.job import learning
+from rl_app.job.metric_definitions import definitions, found
+from rl_app.terminal.console import iteration_line
 
 ROW = {
     "training_iteration": 12,
@@ -25,6 +26,14 @@ def test_before_the_first_episode_has_ended_there_is_no_reward_to_find():
     nothing = dict.fromkeys(("episode_reward_mean", "episode_reward_min", "episode_reward_max"))
     line = iteration_line({**ROW, **nothing}, {})
     assert sorted(found(line)) == sorted(ROW.keys() - nothing.keys())
+
+
+def test_every_metric_of_the_learning_is_found_in_its_line_and_in_no_other():
+    values = {name: (-1) ** number * 1.5 * 10.0 ** (number - 12) for number, name in enumerate(learning.names())}
+    line = learning.line({**ROW, **values, "custom_metrics/kl": 7.0})
+    assert found(line) == {name: float(f"{value:.6g}") for name, value in values.items()}
+    assert found(learning.line({**ROW, "kl": 0.25})) == {"kl": 0.25}
+    assert learning.line(ROW) == ""
 
 
 def test_the_definitions_keep_to_sagemakers_limits_and_hold_the_sdks_two():

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from rl_app import metrics
+from rl_app.job import metrics
+from rl_app.terminal.console import iteration_line
 
 
 def result(**changes):
@@ -39,6 +40,34 @@ def test_a_mean_of_no_episodes_is_null_and_not_nan():
     assert row["episode_reward_mean"] is None
     assert row["episode_reward_std"] is None
     assert "NaN" not in json.dumps(row)
+
+
+def test_the_steps_of_an_iteration_are_the_difference_of_the_totals_where_the_algorithm_has_only_those():
+    """As of DQN, which RLlib runs by an execution plan."""
+    planned = result(timesteps_this_iter=None, timesteps_total=1000)
+    first = metrics.row(planned)
+    assert (first["timesteps_this_iter"], first["steps_per_s"]) == (1000, 2000.0)
+    second = metrics.row({**planned, "training_iteration": 2, "timesteps_total": 1504}, first)
+    assert (second["timesteps_this_iter"], second["steps_per_s"]) == (504, 1008.0)
+
+
+def test_they_go_on_across_a_resume(tmp_path):
+    planned = result(timesteps_this_iter=None)
+    before = metrics.History([tmp_path])
+    for iteration in (1, 2, 3):
+        counted = {**planned, "training_iteration": iteration, "timesteps_total": 500 * iteration}
+        before.add(metrics.row(counted, before.latest))
+    after = metrics.History([tmp_path])
+    after.resume(tmp_path, 2)
+    after.add(metrics.row({**planned, "training_iteration": 3, "timesteps_total": 1600}, after.latest))
+    assert [row["timesteps_this_iter"] for row in metrics.read(tmp_path)] == [500, 500, 600]
+
+
+def test_they_are_unknown_where_the_row_before_was_lost():
+    lost = result(timesteps_this_iter=None, timesteps_total=9000, training_iteration=9)
+    row = metrics.row(lost)
+    assert row["timesteps_this_iter"] is None and row["steps_per_s"] is None
+    assert "9000 steps  0 steps/s" in iteration_line({**row, "episodes_total": 2}, {})
 
 
 def test_history_is_in_every_directory_as_soon_as_it_is_added(tmp_path):

@@ -11,10 +11,12 @@ import pytest
 from gym import spaces
 from schemathesis.specs.openapi.definitions import OPENAPI_30_VALIDATOR
 
-from rl_app.policies import Policy
+from rl_app.policy.policy import Policy
 from rl_app.serving import openapi
-from rl_app.serving.messages import DECODERS, ENCODERS, JSON
-from rl_app.spaces import describe
+from rl_app.serving.media_types import MEDIA_TYPES
+from rl_app.serving.media_types.json import JSON
+from rl_app.serving.schemas import example
+from rl_app.spaces.description import describe
 from tests.app.made_models import BOX, THREE, write_model
 
 SPACES: Dict[str, Any] = {
@@ -41,7 +43,7 @@ def is_of(value: Any, schema: Any, root: Dict[str, Any]) -> bool:
 
 
 def question(root: Dict[str, Any]) -> Any:
-    return root["paths"]["/invocations"]["post"]["requestBody"]["content"][JSON]["schema"]
+    return root["paths"]["/invocations"]["post"]["requestBody"]["content"][JSON.name]["schema"]
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -59,7 +61,7 @@ def test_a_space_takes_its_own_values_and_no_others(name: str, tmp_path: Path) -
         assert is_of([value], question(root), root)
         assert not is_of({"observations": value, "observation": value}, question(root), root)
     assert not is_of({"observations": []}, question(root), root)
-    assert is_of(openapi.example(describe(space)), one, root)
+    assert is_of(example(describe(space)), one, root)
 
 
 def test_a_bound_that_differs_by_position_is_told_in_words(tmp_path: Path) -> None:
@@ -95,8 +97,8 @@ def test_actions_have_the_bounds_they_are_clipped_to(tmp_path: Path) -> None:
 
 def test_every_media_type_is_documented(tmp_path: Path) -> None:
     operation = document(tmp_path)["paths"]["/invocations"]["post"]
-    assert set(operation["requestBody"]["content"]) == set(DECODERS)
-    assert set(operation["responses"]["200"]["content"]) == set(ENCODERS)
+    assert set(operation["requestBody"]["content"]) == {name for each in MEDIA_TYPES for name in each.names}
+    assert set(operation["responses"]["200"]["content"]) == {each.name for each in MEDIA_TYPES}
     csv = operation["requestBody"]["content"]["text/csv"]
     assert csv["schema"]["description"].endswith("4 numbers, in this order: observation (4)")
     assert csv["example"] == "0,0,0,0\n"

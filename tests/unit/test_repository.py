@@ -11,7 +11,7 @@ from typing import Dict, List, Tuple
 
 import pytest
 
-from scripts.environments import ROOT
+from scripts.lib.environments import ROOT
 
 LOCKS = sorted(path for folder in ("docker", "benchmarks") for path in (ROOT / folder / "requirements").glob("*.txt"))
 NAMES = [lock.stem for lock in LOCKS]

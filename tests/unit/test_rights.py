@@ -1,4 +1,4 @@
-"""The rights that README.md lists are those of the calls that the scripts make; of S3 they have other names."""
+"""The rights that docs/sagemaker.md lists are those of the calls that the scripts make; of S3 they have other names."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from scripts.environments import ROOT
+from scripts.lib.environments import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "sagemaker.md").read_text(encoding="utf-8")
 
 
 def asked(service: str) -> Set[str]:
     """The operations of a service that the scripts name."""
-    source = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "scripts").glob("*.py")))
+    source = "".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "scripts").rglob("*.py")))
     methods = set(re.findall(r"\.([a-z_]+)\(", source)) | set(re.findall(r'get_paginator\("([a-z_]+)"\)', source))
     operations = botocore.session.get_session().get_service_model(service).operation_names
     return {name for name in operations if xform_name(name) in methods}
@@ -38,4 +38,4 @@ def asked(service: str) -> Set[str]:
 def test_each_call_is_among_the_rights(service: str, prefix: str, few: Set[str]) -> None:
     found = asked(service)
     assert few <= found
-    assert sorted(name for name in found if f"`{prefix}:{name}`" not in README) == []
+    assert sorted(name for name in found if f"`{prefix}:{name}`" not in GUIDE) == []

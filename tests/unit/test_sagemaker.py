@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, List, Union
 
 import pytest
 
-from rl_app import sagemaker
 from rl_app.errors import UserError
-from rl_app.sagemaker import Contract, Paths
+from rl_app.job import sagemaker
+from rl_app.job.sagemaker import Contract, Paths
 
 ONE_HOST = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "eth0"}
 GOOD: Dict[str, Any] = {"hyperparameters.json": {"experiment": "cartpole"}, "resourceconfig.json": ONE_HOST}
@@ -52,6 +52,11 @@ def test_reads_what_sagemaker_writes(tmp_path: Path) -> None:
     )
 
 
+def test_too_many_hyperparameters_are_counted_and_not_looked_at(tmp_path: Path) -> None:
+    paths = staged(tmp_path, hyperparameters={f"key{number}": "1" for number in range(100_000)})
+    assert refused(paths).endswith("hyperparameters.json: 100000 hyperparameters; at most 10000 are read")
+
+
 def test_channels_may_be_missing(tmp_path: Path) -> None:
     assert sagemaker.read_config(staged(tmp_path), {}).channels == {}
 
@@ -64,6 +69,53 @@ def test_the_users_program_is_known(tmp_path: Path, hyperparameters: Dict[str, s
     paths = staged(tmp_path, hyperparameters=hyperparameters)
 
     assert sagemaker.read_config(paths, environ).program == "train.py"
+
+
+def test_the_values_that_are_sagemakers_own_may_be_json_as_its_sdk_writes_them(tmp_path: Path) -> None:
+    sent = {
+        "sagemaker_submit_directory": '"s3://bucket/job/source/sourcedir.tar.gz"',
+        "sagemaker_program": '"train.py"',
+        "sagemaker_s3_output": "s3://bucket",
+        "sagemaker_region": "null",
+        "sagemaker_container_log_level": "20",
+        "_tuning_objective_metric": '"episode_reward_mean"',
+        "experiment": '"cartpole"',
+    }
+
+    contract = sagemaker.read_config(staged(tmp_path, hyperparameters=sent), {})
+
+    assert contract.hyperparameters == {
+        "sagemaker_submit_directory": "s3://bucket/job/source/sourcedir.tar.gz",
+        "sagemaker_program": "train.py",
+        "sagemaker_s3_output": "s3://bucket",
+        "sagemaker_container_log_level": "20",
+        "_tuning_objective_metric": "episode_reward_mean",
+        "experiment": '"cartpole"',  # ours, which are decoded by their types
+    }
+    assert contract.program == "train.py"
+
+
+@pytest.mark.parametrize("program", ["envs.py", '"envs.py"', '"experiments.py"', "null"])
+def test_environments_and_experiments_are_no_program(tmp_path: Path, program: str) -> None:
+    sent = {"sagemaker_program": program}
+
+    assert sagemaker.read_config(staged(tmp_path, hyperparameters=sent), {}).program is None
+
+
+def test_the_channels_of_a_source_are_no_data(tmp_path: Path) -> None:
+    paths = staged(tmp_path, inputdataconfig={"code": {}, "sm_drivers": {}, "model": {}})
+    (paths.data / "code").mkdir(parents=True)
+    (paths.data / "code" / "envs.py").touch()
+
+    contract = sagemaker.read_config(paths, {})
+
+    assert (contract.code, list(contract.channels)) == (paths.data / "code", ["model"])
+
+
+def test_a_channel_called_code_may_hold_anything(tmp_path: Path) -> None:
+    contract = sagemaker.read_config(staged(tmp_path, inputdataconfig={"code": {}}), {})
+
+    assert (contract.code, list(contract.channels)) == (None, ["code"])
 
 
 def test_the_base_directory_can_be_moved() -> None:
@@ -101,11 +153,43 @@ def test_a_wrong_file_is_refused_by_name_and_place(tmp_path: Path, file: str, co
     assert expected in text
 
 
-@pytest.mark.parametrize("host", ["algo-1", "algo-2"])
-def test_more_than_one_host_is_refused_by_every_host(tmp_path: Path, host: str) -> None:
-    paths = staged(tmp_path, resourceconfig={"current_host": host, "hosts": ["algo-1", "algo-2"]})
+GROUPS = [
+    {"instance_group_name": "cpus", "instance_type": "ml.c5.xlarge", "hosts": ["algo-1", "algo-2", "algo-10"]},
+    {"instance_group_name": "gpus", "instance_type": "ml.g4dn.xlarge", "hosts": ["algo-11", "algo-3"]},
+]
+HOSTS = ["algo-1", "algo-10", "algo-11", "algo-2", "algo-3"]
 
-    assert 'hosts = ["algo-1", "algo-2"]: a job runs on one host' in refused(paths)
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(
+    ("hyperparameters", "hosts", "head"),
+    [
+        ({}, HOSTS, "algo-1"),
+        ({}, ["algo-10", "algo-11", "algo-2", "algo-3"], "algo-2"),
+        ({"head_group": "gpus"}, HOSTS, "algo-3"),
+        ({"head_group": "cpus"}, HOSTS, "algo-1"),
+    ],
+)
+def test_every_host_knows_the_same_head(
+    tmp_path: Path, host: str, hyperparameters: Dict[str, str], hosts: List[str], head: str
+) -> None:
+    if host not in hosts:
+        return
+    resources = {"current_host": host, "hosts": hosts, "instance_groups": GROUPS}
+    contract = sagemaker.read_config(staged(tmp_path, hyperparameters=hyperparameters, resourceconfig=resources), {})
+
+    assert (contract.head, contract.is_head) == (head, host == head)
+
+
+def test_a_group_that_is_not_there_trains_nothing(tmp_path: Path) -> None:
+    paths = staged(tmp_path, hyperparameters={"head_group": "gpus"})
+    assert refused(paths) == 'head_group = "gpus": must be one of []'
+
+
+@pytest.mark.parametrize("groups", ["cpus", [{}], [None], [{"instance_group_name": "a", "hosts": None}]])
+def test_groups_that_are_none_are_refused(tmp_path: Path, groups: object) -> None:
+    paths = staged(tmp_path, resourceconfig={**ONE_HOST, "instance_groups": groups})
+    assert "instance_groups: expected a list of a name and hosts each" in refused(paths)
 
 
 def test_no_opt_ml_is_one_line_and_nothing_is_made(tmp_path: Path) -> None:

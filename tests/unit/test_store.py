@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import List, Tuple
 
 import pytest
 
 from rl_app.errors import JobError, UserError
-from rl_app.store import DirectoryStore, Mirror, Store, open_store
+from rl_app.storage.base import Store
+from rl_app.storage.directory import DirectoryStore
+from rl_app.storage.mirror import Mirror
+from rl_app.storage.opening import open_store
 from tests.store_contract import StoreContract, contents, keys
 from tests.waiting import until
 
@@ -49,7 +54,7 @@ def test_a_file_url_is_a_directory(tmp_path: Path) -> None:
         ("gs://bucket", "must be s3://BUCKET"),
         ("s3://", "bucket '' must be"),
         ("s3://My_Bucket", "bucket 'My_Bucket' must be"),
-        ("s3://ab", "bucket 'ab' must be"),
+        ("s3://ab", "bucket 'ab' must be 3 to 63 characters long, and has 2"),
         ("s3://192.168.0.1", r"bucket '192\.168\.0\.1' must be"),
         ("s3://a..b", r"bucket 'a\.\.b' must be"),
         ("s3://bucket/../up", "must be a relative UTF-8 path"),
@@ -64,7 +69,7 @@ def test_what_is_no_store_is_refused_in_one_line(url: str, message: str) -> None
 
 def test_a_directory_that_cannot_be_written_is_refused() -> None:
     as_nobody = (
-        "import os; from rl_app.errors import UserError; from rl_app.store import open_store\n"
+        "import os; from rl_app.errors import UserError; from rl_app.storage.opening import open_store\n"
         "os.geteuid() or os.setuid(65534)\n"
         "try: open_store('/runs', {})\n"
         "except UserError as error: print(error)"
@@ -106,7 +111,7 @@ def test_what_root_writes_is_the_owners(tmp_path: Path) -> None:
 
 def test_killed_in_a_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
     endless = (
-        "import pathlib; from rl_app.store import DirectoryStore; n = 0\n"
+        "import pathlib; from rl_app.storage.directory import DirectoryStore; n = 0\n"
         f"store = DirectoryStore(pathlib.Path({str(tmp_path)!r}))\n"
         "while True: n += 1; store.write('state', b'%07d' % n * 500000)"
     )
@@ -154,7 +159,7 @@ def test_mirror_outlives_a_store_that_goes_away(flaky: Tuple[Flaky, Path], caplo
     store.away.set()
     (live / "a").write_bytes(b"22")
     (live / "b").write_bytes(b"1")
-    until(lambda: store.refused == 3)
+    until(lambda: store.refused >= 3)
     store.away.clear()
     until(lambda: len(caplog.records) == 2)
     assert contents(store.root) == {"job/a": b"22", "job/b": b"1"}
@@ -207,6 +212,54 @@ def test_mirror_uploads_once_what_does_not_change(flaky: Tuple[Flaky, Path]) -> 
     until(lambda: "job/b" in store.uploads)
     mirror.stop(10)
     assert store.uploads == ["job/a", "job/b"]
+
+
+def test_mirror_asks_a_store_that_stays_away_less_and_less(flaky: Tuple[Flaky, Path]) -> None:
+    store, live = flaky
+    store.away.set()
+    (live / "a").touch()
+    mirror = Mirror(live, store, "job", interval=0.02)
+    began = time.monotonic()
+    mirror.start()
+    until(lambda: store.refused >= 6)
+    assert time.monotonic() - began > 0.02 * (1 + 2 + 4 + 8 + 16)
+    store.away.clear()
+    mirror.stop(10)
+    assert keys(store) == ["job/a"]
+
+
+def test_mirror_brings_the_others_where_the_store_refuses_one(tmp_path: Path) -> None:
+    class Choosy(Flaky):
+        def upload(self, path: Path, key: str) -> None:
+            if key == "job/first":
+                raise JobError(f"store {self.url}: {key}: refused")
+            super().upload(path, key)
+
+    store, live = Choosy(tmp_path / "store"), tmp_path / "live"
+    live.mkdir()
+    for name in ("first", "second"):
+        (live / name).touch()
+    mirror = Mirror(live, store, "job", interval=0.02)
+    mirror.start()
+    until(lambda: keys(store) == ["job/second"])
+    (live / "third").touch()
+    until(lambda: keys(store) == ["job/second", "job/third"])
+    with pytest.raises(JobError, match=r"job lacks first: .*refused$"):
+        mirror.stop(0.2)
+
+
+@pytest.mark.parametrize("lost", ["job", "job/a"])
+def test_mirror_brings_again_what_the_store_has_lost(flaky: Tuple[Flaky, Path], lost: str) -> None:
+    store, live = flaky
+    for name in ("a", "b"):
+        (live / name).write_text(name)
+    mirror = Mirror(live, store, "job", interval=0.02)
+    mirror.start()
+    until(lambda: keys(store) == ["job/a", "job/b"])
+    path = store.root / lost
+    shutil.rmtree(str(path)) if path.is_dir() else path.unlink()
+    mirror.stop(10)
+    assert contents(store.root) == {"job/a": b"a", "job/b": b"b"}
 
 
 class Meddler(Flaky):

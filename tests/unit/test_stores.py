@@ -12,8 +12,8 @@ from typing import Any, Dict
 import pytest
 
 from rl_app.errors import UserError
-from rl_app.store import DirectoryStore
-from scripts import stores
+from rl_app.storage.directory import DirectoryStore
+from scripts.lib import dotenv, jobs, stores, wording
 
 
 def put(root: Path, name: str, file: str = "job.json", **record: Any) -> None:
@@ -31,7 +31,7 @@ def away() -> Dict[str, str]:
 
 def test_a_job_of_runs_is_found_by_its_name(tmp_path: Path, away: Dict[str, str]) -> None:
     put(tmp_path, "first", TrainingJobStatus="Completed")
-    job = stores.find("first", None, away, tmp_path)
+    job = jobs.find("first", None, away, tmp_path)
     assert (job.name, job.state, job.store.url) == ("first", "Completed", str(tmp_path / "runs"))
 
 
@@ -40,16 +40,16 @@ def test_an_unknown_job_is_refused_with_the_nearest_names_and_what_was_left_out(
 ) -> None:
     put(tmp_path, "first")
     with pytest.raises(UserError, match=r"frist: no such job in .*did you mean first\?.*MinIO is not up") as refused:
-        stores.find("frist", None, away, tmp_path)
+        jobs.find("frist", None, away, tmp_path)
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match="job name"):
-        stores.find("../first", None, away, tmp_path)
+        jobs.find("../first", None, away, tmp_path)
 
 
 def test_a_fetched_copy_is_found_where_its_own_store_is_away(tmp_path: Path, away: Dict[str, str]) -> None:
-    put(tmp_path, "first", stores.FETCHED, TrainingJobStatus="Completed")
-    assert stores.find("first", None, away, tmp_path).state == "Completed"
-    assert stores.jobs(stores.open_runs({}, tmp_path)) == []
+    put(tmp_path, "first", jobs.FETCHED, TrainingJobStatus="Completed")
+    assert jobs.find("first", None, away, tmp_path).state == "Completed"
+    assert jobs.all_of(stores.open_runs({}, tmp_path)) == []
 
 
 @pytest.mark.parametrize("url", ["elsewhere", "ftp://elsewhere"])
@@ -58,15 +58,15 @@ def test_a_store_that_is_not_there_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=f"store .*{url}: "):
-        stores.find("first", url, away, tmp_path)
+        jobs.find("first", url, away, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_compose_store_is_refused_by_name_where_it_is_down(tmp_path: Path, away: Dict[str, str]) -> None:
     with pytest.raises(UserError, match=f"--store compose: MinIO is not up .127.0.0.1:{away['S3_PORT']}.*compose up"):
-        stores.find("first", "compose", away, tmp_path)
+        jobs.find("first", "compose", away, tmp_path)
     with pytest.raises(UserError, match="S3_PORT = many"):
-        stores.find("first", "compose", {"S3_PORT": "many"}, tmp_path)
+        jobs.find("first", "compose", {"S3_PORT": "many"}, tmp_path)
 
 
 def test_jobs_come_newest_first_and_a_broken_record_is_one_of_them(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_jobs_come_newest_first_and_a_broken_record_is_one_of_them(tmp_path: Pat
     put(tmp_path, "broken")
     (tmp_path / "runs" / "broken" / "job.json").write_text("{")
     (tmp_path / "runs" / "no-job").mkdir()
-    place = stores.Place("runs", DirectoryStore(tmp_path / "runs"))
-    assert [job.name for job in stores.jobs(place)] == ["day-3", "day-2", "day-1", "broken"]
+    runs = stores.NamedStore("runs", DirectoryStore(tmp_path / "runs"))
+    assert [job.name for job in jobs.all_of(runs)] == ["day-3", "day-2", "day-1", "broken"]
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_jobs_come_newest_first_and_a_broken_record_is_one_of_them(tmp_path: Pat
 def test_a_job_without_a_heartbeat_is_silent(age: int, state: str, local: bool, silent: bool) -> None:
     at = datetime.now(timezone.utc) - timedelta(seconds=age)
     record = {"TrainingJobStatus": state, "LastModifiedTime": at.isoformat(), **({"Local": {}} if local else {})}
-    found = stores.Job("first", stores.Place("runs", DirectoryStore(Path("runs"))), record).silent_s
+    found = jobs.Job("first", stores.NamedStore("runs", DirectoryStore(Path("runs"))), record).silent_s
     assert (found is not None) == silent
     assert found is None or 90 <= found < 120
 
 
 def test_the_settings_of_env_are_read_as_compose_reads_them(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    assert stores.dotenv(file, {}) == {}
+    assert dotenv.read(file, {}) == {}
     file.write_text(
         '# a comment\nS3_PORT=9100\nexport A = spaced # said\nB=\'# ${A}\'\nC="two \\"words\\" # ${A}"\n'
         "D=${A}-${NOWHERE:-default}-$HOME_OF\nE=\nF=# nothing\nG=a#b\nno setting\n"
     )
-    assert stores.dotenv(file, {"HOME_OF": "me"}) == {
+    assert dotenv.read(file, {"HOME_OF": "me"}) == {
         "S3_PORT": "9100",
         "A": "spaced",
         "B": "# ${A}",
@@ -113,5 +113,5 @@ def test_the_settings_of_env_are_read_as_compose_reads_them(tmp_path: Path) -> N
 
 def test_a_path_is_shown_as_it_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert stores.shown(tmp_path / "runs") == "runs"
-    assert stores.shown(Path(os.sep, "elsewhere")) == "/elsewhere"
+    assert wording.short_path(tmp_path / "runs") == "runs"
+    assert wording.short_path(Path(os.sep, "elsewhere")) == "/elsewhere"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from scripts import testing
+from scripts.commands import test
 
 RESULTS = """
 import pytest
@@ -37,60 +40,59 @@ PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/unit"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tests" / "unit").mkdir(parents=True)
+    shutil.copy(str(test.environments.ROOT / "tests" / "conftest.py"), str(tmp_path / "tests"))
+    monkeypatch.setenv("PYTHONPATH", str(test.environments.ROOT))
     return tmp_path
 
 
-def test_a_ring_is_counted_test_by_test(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_ring_is_counted_test_by_test(root: Path) -> None:
     (root / "tests" / "unit" / "test_results.py").write_text(RESULTS)
-    tally, stopped = testing.run("unit", PYTEST, root)
-    testing.report([tally])
-    lines = capfd.readouterr().out.splitlines()
+    counts, stopped = test.run(PYTEST, root)
     assert stopped is None
-    assert lines[-1] == "3 passed, 2 failed, 1 skipped"
-    assert lines[-2].split() == ["1", "skipped:", "no", "such", "device"]
-    assert lines[-3].startswith("unit      5 ran: 3 passed, 2 failed; 1 skipped; ")
+    assert counts == {"passed": 3, "failed": 2, "skipped": 1}
 
 
-def test_a_ring_that_cannot_run_is_skipped_with_its_number_of_tests(
-    root: Path, capfd: pytest.CaptureFixture[str]
+def test_a_ring_without_an_engine_is_skipped_and_says_why(
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (root / "tests" / "unit" / "test_results.py").write_text(RESULTS)
-    testing.report([testing.leave_out("unit", PYTEST, "no Docker engine", root)])
-    lines = capfd.readouterr().out.splitlines()
-    assert lines[-1] == "0 passed, 0 failed, 6 skipped"
-    assert "6 skipped: no Docker engine" in lines[-2]
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{root}/nothing")
+    (root / "tests" / "stack").mkdir()
+    (root / "tests" / "stack" / "test_results.py").write_text(RESULTS)
+    counts, _ = test.run([*PYTEST[:-1], "tests/stack", "-ra"], root)
+    assert counts == {"passed": 0, "failed": 0, "skipped": 6}
+    assert "no Docker engine: " in capfd.readouterr().out
 
 
 def test_a_ring_without_tests_is_no_failure(root: Path) -> None:
-    tally, _ = testing.run("unit", PYTEST, root)
-    assert (tally.passed, tally.failed, tally.skipped) == (0, 0, 0)
+    counts, _ = test.run(PYTEST, root)
+    assert sum(counts.values()) == 0
 
 
 @pytest.mark.parametrize("text", ["def test_(:", "import does_not_exist"])
 def test_a_ring_that_cannot_be_read_is_a_failure(root: Path, text: str) -> None:
     (root / "tests" / "unit" / "test_results.py").write_text(text)
-    assert testing.run("unit", PYTEST, root)[0].failed == 1
-    assert testing.leave_out("unit", PYTEST, "no Docker engine", root).failed == 1
+    assert test.run(PYTEST, root)[0]["failed"] == 1
+    assert test.run([*PYTEST, "--skip-all", "because"], root)[0]["failed"] == 1
 
 
 def test_an_option_that_pytest_does_not_know_is_a_failure(root: Path) -> None:
-    assert testing.run("unit", [*PYTEST, "--no-such-option"], root)[0].failed == 1
+    assert test.run([*PYTEST, "--no-such-option"], root)[0]["failed"] == 1
 
 
 def test_rings_run_in_their_order_and_options_go_to_pytest(root: Path) -> None:
     (root / "tests" / "app").mkdir()
-    assert testing.parse(["app", "unit", "--", "-k", "x", "--", "y"], root) == (
+    assert test.parse(["app", "unit", "--", "-k", "x", "--", "y"], root) == (
         ["unit", "app"],
         ["-k", "x", "--", "y"],
     )
-    assert testing.parse([], root) == (["unit", "app"], [])
+    assert test.parse([], root) == (["unit", "app"], [])
 
 
 def test_a_ring_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        testing.parse(["stack"], root)
+        test.parse(["stack"], root)
     assert refused.value.code == 2
     assert "stack: there is no such ring; there are unit" in capsys.readouterr().err
 
@@ -98,10 +100,10 @@ def test_a_ring_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureF
 def test_a_ring_on_request_is_left_out_and_said_to_be(root: Path) -> None:
     for ring in ("app", "gpu"):
         (root / "tests" / ring).mkdir()
-    assert testing.parse([], root)[0] == ["unit", "app"]
-    assert testing.parse(["gpu"], root)[0] == ["gpu"]
-    assert testing.only_on_request(["unit", "app"], root) == ["gpu"]
-    assert testing.only_on_request(["unit"], root) == [], "who names rings knows what the others are"
+    assert test.parse([], root)[0] == ["unit", "app"]
+    assert test.parse(["gpu"], root)[0] == ["gpu"]
+    assert test.only_on_request(["unit", "app"], root) == ["gpu"]
+    assert test.only_on_request(["unit"], root) == [], "who names rings knows what the others are"
 
 
 def test_a_run_of_all_counts_what_is_on_request_as_skipped_and_says_why(
@@ -110,8 +112,25 @@ def test_a_run_of_all_counts_what_is_on_request_as_skipped_and_says_why(
     (root / "tests" / "gpu").mkdir()
     for ring in ("unit", "gpu"):
         (root / "tests" / ring / f"test_{ring}.py").write_text("def test_passes(): pass")
-    monkeypatch.setattr(testing.environments, "ensure", lambda locks: Path(sys.executable))
-    assert testing.main([], root) == 0
-    lines = capfd.readouterr().out.splitlines()
-    assert lines[-1] == "1 passed, 0 failed, 1 skipped"
-    assert "`scripts/test gpu` runs it" in lines[-2]
+    monkeypatch.setattr(test.environments, "ensure", lambda locks: Path(sys.executable))
+    assert test.main(["--", "-ra"], root) == 0
+    said = capfd.readouterr().out
+    assert said.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"
+    assert "`scripts/test gpu` runs it" in said
+
+
+def test_what_wants_the_machine_alone_runs_after_the_others_and_is_counted_with_them(
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "tests" / "unit" / "test_a.py").write_text("import pytest\n@pytest.mark.alone\ndef test_alone(): pass")
+    (root / "tests" / "unit" / "test_b.py").write_text("def test_beside(): pass\ndef test_fails(): assert False")
+    monkeypatch.setattr(test.environments, "ensure", lambda locks: Path(sys.executable))
+    assert test.main(["unit", "--", "-v"], root) == 1
+    said = capfd.readouterr().out
+    assert said.splitlines()[-1] == "2 passed, 1 failed, 0 skipped"
+    assert re.search(r"files at once\n.*test_beside.*; what wants the machine alone\n.*test_alone", said, re.DOTALL)
+
+
+def test_a_warning_of_ours_fails_a_test() -> None:
+    with pytest.raises(DeprecationWarning, match="of ours"):
+        warnings.warn("of ours", DeprecationWarning, stacklevel=1)

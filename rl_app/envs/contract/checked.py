@@ -1,0 +1,92 @@
+"""An environment whose every word is checked, and shown to RLlib in a form that RLlib takes right.
+
+The one place where a user's environment and RLlib 0.8.5 meet: what one gives wrong, or the other takes wrong, is made
+right here, or ends the job with a line that names the file.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import partial
+from typing import Any, Mapping, NamedTuple, Tuple
+
+import gym
+
+from rl_app.envs.contract.blame import blamed
+from rl_app.envs.contract.checks import NEWER, Checks
+from rl_app.envs.contract.observations import shown
+from rl_app.envs.contract.watchdog import WATCHDOG, watched
+from rl_app.job.settings import Settings
+
+FOUR = "(observation, reward, done, info)"
+
+
+class Manner(NamedTuple):
+    """How an environment is watched and shown.
+
+    Attributes:
+        deadline_s: after how long a call of it is taken to hang.
+        strict: what lies outside its space ends the job; else it is said once, and trained on.
+        as_rllib: its spaces, observations and actions are those that RLlib takes; else those that it declared.
+        plain_infos: numbers of numpy in ``info`` become Python's, which RLlib's writer of samples can write.
+    """
+
+    deadline_s: float = Settings.env_deadline
+    strict: bool = Settings.strict_spaces
+    as_rllib: bool = True
+    plain_infos: bool = False
+
+
+USUAL = Manner()
+
+
+class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
+    """Passes everything on; what goes wrong in the environment becomes one line that says so.
+
+    Attributes:
+        declared: the environment's own observation and action space, as :func:`rl_app.spaces.description.describe`
+            has them.
+    """
+
+    def __init__(self, env: gym.Env, name: str, manner: Manner = USUAL) -> None:
+        super().__init__(env)
+        self._name, self._deadline_s = name, manner.deadline_s
+        self._watched = partial(watched, name, manner.deadline_s)
+        self._checks = Checks(env, name, manner)
+        self.declared, self._act = self._checks.declared, self._checks.act
+        self._plain_infos = manner.plain_infos
+        if manner.as_rllib:
+            self.observation_space, self.action_space = self._checks.observation_space, self._checks.action_space
+
+    def seed(self, seed: Any = None) -> Any:
+        return self._watched("seed", self.env.seed, seed)
+
+    def close(self) -> Any:
+        return self._watched("close", self.env.close)
+
+    def reset(self, **kwargs: Any) -> Any:
+        return self._checks.observed("reset", self._watched("reset", self.env.reset, **kwargs))
+
+    def step(self, action: Any) -> Tuple[Any, float, bool, Mapping[str, Any]]:
+        action = self._act(action)
+        # As watched(), written out: a microsecond more is a hundredth of what a step of a small environment takes.
+        thread = threading.get_ident()
+        WATCHDOG.calls[thread] = (thread, self._name, "step", self._deadline_s)
+        try:
+            result = self.env.step(action)
+        except Exception as error:
+            raise blamed(error, self._name, "step") from error
+        finally:
+            del WATCHDOG.calls[thread]
+        if not isinstance(result, tuple) or len(result) != 4:
+            five = "five values, " if isinstance(result, tuple) and len(result) == 5 else ""
+            raise self._checks.wrong("step", f"{five}{shown(result)}: {NEWER if five else 'expected'} {FOUR}")
+        observation, reward, done, info = result
+        if type(reward) is not float or not math.isfinite(reward):
+            reward = self._checks.reward("step", reward)
+        if type(done) is not bool:
+            done = self._checks.done("step", done)
+        if type(info) is not dict or self._plain_infos:
+            info = self._checks.info("step", info)
+        return self._checks.observed("step", observation), reward, done, info

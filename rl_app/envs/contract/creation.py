@@ -1,0 +1,90 @@
+"""Environments by name, seeded one by one, each checked as :mod:`rl_app.envs.contract.checked` has it."""
+
+from __future__ import annotations
+
+import difflib
+from functools import partial
+from typing import Any, Callable, Mapping, Optional
+
+import gym
+
+from rl_app.envs import ENVS
+from rl_app.envs.contract import vector
+from rl_app.envs.contract.blame import defined
+from rl_app.envs.contract.checked import USUAL, CheckedEnv, Manner
+from rl_app.envs.contract.watchdog import WATCHDOG, watched
+from rl_app.errors import UserError
+
+Creator = Callable[[Mapping[str, Any]], gym.Env]
+
+
+def creator(
+    name: str,
+    seed: Optional[int] = None,
+    envs: Mapping[str, Callable[..., gym.Env]] = ENVS,
+    manner: Manner = USUAL,
+    num_envs: Optional[int] = None,
+) -> Creator:
+    """Return a function that makes the environment ``name`` from RLlib's ``env_config``.
+
+    RLlib 0.8.5 seeds only the first environment of each worker and passes no ``env_config`` to Gym's; here each
+    environment has a seed of its own, made of ``seed``, the worker's index and the index in its vector, and
+    ``env_config`` becomes keyword arguments.
+    With ``num_envs`` it makes an RLlib VectorEnv of so many; an environment that is one in any case is made as such if
+    that is 0, and else as Gym has it.
+
+    Raises:
+        UserError: no such environment, with the nearest known names.
+    """
+    if name not in envs and name not in _gym_ids():
+        near = difflib.get_close_matches(name, [*envs, *_gym_ids()], n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}")
+
+    constructor = envs.get(name)
+    return lambda env_config: _create(name, seed, constructor, manner, num_envs, env_config)
+
+
+def _create(
+    name: str,
+    seed: Optional[int],
+    constructor: Optional[Callable[..., gym.Env]],
+    manner: Manner,
+    num_envs: Optional[int],
+    env_config: Mapping[str, Any],
+) -> gym.Env:
+    env = _constructed(name, constructor, manner, num_envs, env_config)
+    first = None if seed is None else seed + 1000 * getattr(env_config, "worker_index", 0)
+    if vector.is_vector(env):
+        if not isinstance(getattr(env, "num_envs", None), int):
+            raise UserError(f"env = {name}: it has no num_envs, how many it steps at once{defined(type(env))}")
+        if num_envs is not None:
+            from rl_app.envs.contract.checked_vector import CheckedVector  # which imports Ray
+
+            return CheckedVector(env, name, manner, first)
+        env = vector.One(env)
+    if not isinstance(env, gym.Env):
+        made = f"its constructor made a {type(env).__name__}"
+        raise UserError(f"env = {name}: {made}, which is no gym.Env{defined(constructor)}")
+    checked = CheckedEnv(env, name, manner)
+    if first is not None:
+        checked.seed(first + getattr(env_config, "vector_index", 0))
+    return checked
+
+
+def _constructed(
+    name: str,
+    constructor: Optional[Callable[..., gym.Env]],
+    manner: Manner,
+    num_envs: Optional[int],
+    env_config: Mapping[str, Any],
+) -> Any:
+    WATCHDOG.start()
+    watched_call = partial(watched, name, manner.deadline_s, "its constructor")
+    if constructor is None:
+        return watched_call(gym.make, name, **env_config)
+    return watched_call(vector.construct, constructor, env_config, num_envs or None)
+
+
+def _gym_ids() -> Any:
+    return [spec.id for spec in gym.envs.registry.all()]

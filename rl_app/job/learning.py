@@ -1,0 +1,129 @@
+"""What a row says of the learning itself: entropy, losses, Q values, evaluations during training; by algorithm, what
+it has.
+
+Each metric is one value of :data:`METRICS`, from which come its column in metrics.jsonl, its small chart in the
+report, its name for `scripts/plot --metric`, and its definition for SageMaker.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
+
+CUSTOM = "custom_metrics/"
+"""What a column begins with that a user's own callbacks made, as in RLlib's TensorBoard events."""
+
+
+class Metric(NamedTuple):
+    """A column of a row.
+
+    ``title`` is for people; ``path`` leads to it in a result of ``Trainer.train()``. Without a path it is one of the
+    learner's statistics, by RLlib's own name.
+    """
+
+    name: str
+    title: str
+    path: Tuple[str, ...] = ()
+
+
+METRICS: Sequence[Metric] = (
+    Metric("evaluation_reward_mean", "reward in evaluations", ("evaluation", "episode_reward_mean")),
+    Metric("evaluation_reward_min", "lowest reward in evaluations", ("evaluation", "episode_reward_min")),
+    Metric("evaluation_reward_max", "highest reward in evaluations", ("evaluation", "episode_reward_max")),
+    Metric("episode_len_mean", "episode length", ("episode_len_mean",)),
+    Metric("entropy", "entropy"),
+    Metric("policy_entropy", "entropy, summed over the batch"),
+    Metric("kl", "KL divergence"),
+    Metric("policy_loss", "policy loss"),
+    Metric("vf_loss", "value loss"),
+    Metric("vf_explained_var", "explained variance"),
+    Metric("total_loss", "total loss"),
+    Metric("mean_q", "mean Q value"),
+    Metric("max_q", "highest Q value"),
+    Metric("min_q", "lowest Q value"),
+    Metric("mean_td_error", "TD error"),
+    Metric("actor_loss", "actor loss"),
+    Metric("critic_loss", "critic loss"),
+    Metric("alpha_loss", "alpha loss"),
+    Metric("alpha_value", "alpha"),
+    Metric("grad_gnorm", "norm of the gradients"),
+    Metric("cur_lr", "learning rate"),
+)
+
+LINE = "learning"
+"""What the line of :func:`line` begins with."""
+
+
+def columns(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the columns of a result that are there; a metric that the algorithm lacks, or has no value yet, is not."""
+    stats = statistics(result)
+    found = {metric.name: _value(metric, result, stats) for metric in METRICS}
+    custom = result.get("custom_metrics") or {}
+    found.update({f"{CUSTOM}{key}": _number(value) for key, value in custom.items() if key.endswith("_mean")})
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def statistics(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the learner's statistics of the one policy; {} where there are several, or it has not learnt yet.
+
+    RLlib's optimizers each wrap them in another way: in the policy's name, in ``learner_stats``, in both or neither.
+    """
+    stats: Mapping[str, Any] = result.get("info", {}).get("learner") or {}
+    for key in ("default_policy", "learner_stats"):
+        inner = stats.get(key)
+        stats = inner if isinstance(inner, Mapping) else stats
+    return stats
+
+
+def _value(metric: Metric, result: Mapping[str, Any], stats: Mapping[str, Any]) -> Optional[float]:
+    if not metric.path:
+        return _number(stats.get(metric.name))
+    value: Any = result
+    for key in metric.path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return _number(value)
+
+
+def _number(value: Any) -> Optional[float]:
+    """Return a finite number of Python; None for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def is_custom(key: str) -> bool:
+    """Return whether a column is of a user's own callbacks."""
+    return key.startswith(CUSTOM)
+
+
+def custom_title(key: str) -> str:
+    """Such a column for people, by its user's own name."""
+    return key[len(CUSTOM) :].replace("_", " ")
+
+
+def names() -> List[str]:
+    """Return the metrics that SageMaker is told of."""
+    return [metric.name for metric in METRICS]
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """Say in one line, where SageMaker finds the metrics, what a row tells of the learning; "" for nothing."""
+    parts = [f"{name}: {row[name]:.6g}" for name in _named(row)]
+    return f"{LINE}  {'  '.join(parts)}" if parts else ""
+
+
+def _named(row: Mapping[str, Any]) -> Iterator[str]:
+    yield from (name for name in names() if row.get(name) is not None)
+    yield from (key for key in row if is_custom(key) and row[key] is not None)
+
+
+def say(row: Mapping[str, Any], terminal: TextIO) -> None:
+    """Print the line to the log, and to ``terminal`` where that is a log too: CloudWatch's, not a person's."""
+    text = line(row)
+    if not text:
+        return
+    print(text, flush=True)
+    if not terminal.isatty():
+        print(text, file=terminal, flush=True)

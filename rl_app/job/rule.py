@@ -1,0 +1,63 @@
+"""What a rule of settings is, and how one that is broken is told."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterator, Mapping, NamedTuple, Sequence
+
+# Every value of a job by its short name (``seed``, ``run``, ``stop.time_total_s``, ``config.lr``), with the
+# algorithm's defaults; where the machine is known, ``machine.cpus`` and ``machine.gpus`` besides.
+Values = Mapping[str, Any]
+
+
+class Rule(NamedTuple):
+    """What must hold for each of ``names`` that the job has and that is not None, and how to say it.
+
+    ``allowed`` quotes other values as ``%(config.train_batch_size)s``.
+    """
+
+    names: str
+    holds: Callable[[Any, Values], bool]
+    allowed: str
+
+
+class Breach(NamedTuple):
+    name: str
+    allowed: str
+
+
+def breaches(rules: Sequence[Rule], values: Values) -> Iterator[Breach]:
+    for rule in rules:
+        for name in rule.names.split():
+            value = values.get(name)
+            if value is not None and not _holds(rule, value, values):
+                yield Breach(name, rule.allowed % values)
+
+
+def _holds(rule: Rule, value: Any, values: Values) -> bool:
+    try:
+        return rule.holds(value, values)
+    except TypeError:  # the types of an open dict are the user's
+        return False
+
+
+def config(names: str) -> str:
+    return " ".join(f"config.{name}" for name in names.split())
+
+
+def at_least(least: int, names: str) -> Rule:
+    return Rule(names, lambda value, _: bool(value >= least), f"must be {least} or more")
+
+
+def one_of(choices: str, names: str) -> Rule:
+    known = choices.split()
+    return Rule(names, lambda value, _: value in known, f"must be one of {', '.join(known)}")
+
+
+def only(value: Any, names: str, reason: str) -> Rule:
+    return Rule(names, lambda given, _: bool(given == value), reason)
+
+
+def renamed(old: str, new: str) -> Rule:
+    # -1 is Ray's "not given"; an algorithm without the new name still means the old one
+    root = f"config.{new.split('.')[0]}"
+    return Rule(f"config.{old}", lambda value, values: value == -1 or root not in values, f"now called config.{new}")

@@ -1,0 +1,228 @@
+"""A user's own code: environments and experiments merged into ours, and the packages that they need.
+
+It lies in ``/opt/ml/code``, as SageMaker's local mode mounts it, or where ``sagemaker_submit_directory`` says
+(a directory, a tar archive, or one in S3), as SageMaker's estimators upload it, or in the channel ``code``, as its
+SDK 3 hands it over.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from rl_app.errors import UserError, blame
+from rl_app.experiments import EXPERIMENTS
+from rl_app.experiments.experiment import Entry
+from rl_app.job.sagemaker import SOURCE_FILES, Contract, Paths
+from rl_app.storage import archives, layout
+
+Download = Callable[[str, Path], None]
+INSTALL_DEADLINE_S = 900.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """The registries of a job: ours with the user's merged in."""
+
+    directory: Optional[Path] = None
+    envs: Dict[str, Callable[..., Any]] = field(default_factory=dict)
+    experiments: Mapping[str, Entry] = field(default_factory=lambda: EXPERIMENTS)
+
+
+def prepare(contract: Contract, paths: Paths, download: Download) -> Source:
+    """Stage the user's code, if the job has any, installs what it needs, and imports what is no program.
+
+    Raises:
+        UserError: the archive, its requirements or its modules are no good; names the file and line of the
+            user's own code.
+    """
+    directory = stage(contract, paths, download)
+    if directory is None:
+        return Source()
+    install_requirements(directory, paths.base / "packages")
+    return Source(directory) if contract.program else load(directory)
+
+
+def stage(contract: Contract, paths: Paths, download: Download) -> Optional[Path]:
+    """Return the directory with the user's code; None where the job has none. A filled ``code`` comes first."""
+    if paths.code.is_dir() and any(paths.code.iterdir()):
+        return paths.code
+    place = contract.hyperparameters.get("sagemaker_submit_directory")
+    if not place:
+        return contract.code
+    if place.startswith("s3://"):
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / layout.SOURCE_ARCHIVE
+            download(place, archive)
+            unpack(archive, paths.code)
+        return paths.code
+    if Path(place).is_dir():
+        return Path(place)
+    unpack(Path(place), paths.code)
+    return paths.code
+
+
+def contents(directory: Path) -> List[Path]:
+    """Return what of a source directory goes with a job: all but hidden files and byte code.
+
+    Raises:
+        UserError: no such directory, or neither envs.py nor experiments.py in it.
+    """
+    if not directory.is_dir():
+        raise UserError(f"--source {directory}: there is no such directory")
+    _check_source(directory)
+    return sorted(path for path in directory.iterdir() if not _left_behind(path.name))
+
+
+def pack(paths: Sequence[Path], archive: Path) -> None:
+    """Pack files and folders, each under its own name, as SageMaker's estimators do."""
+
+    def own(member: tarfile.TarInfo) -> Optional[tarfile.TarInfo]:
+        return None if any(map(_left_behind, Path(member.name).parts)) else member
+
+    with tarfile.open(str(archive), "w:gz", dereference=True) as tar:
+        for path in paths:
+            tar.add(str(path), path.name, filter=own)
+
+
+def _left_behind(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Unpack the user's code; raises UserError as :func:`archives.unpack`, and where it cannot be read."""
+    try:
+        archives.unpack(archive, directory, archives.SOURCE)
+    except OSError as error:
+        raise UserError(f"{archive}: cannot be unpacked: {error.strerror or error}") from None
+
+
+def install_requirements(directory: Path, packages: Path) -> None:
+    """Install ``requirements.txt`` for this job alone, with what the image has held fast.
+
+    The packages are found by this process, by Ray's workers and by a user's program through PYTHONPATH.
+
+    Raises:
+        UserError: pip's reason; for a conflict, with both versions.
+    """
+    file = directory / "requirements.txt"
+    if not file.exists():
+        return
+    packages.mkdir(parents=True, exist_ok=True)
+    held = packages / "constraints.txt"
+    held.write_text("".join(f"{found.metadata['Name']}=={found.version}\n" for found in metadata.distributions()))
+    command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*command, "--prefix", str(packages), "--constraint", str(held), "--requirement", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        timeout=INSTALL_DEADLINE_S,
+    )
+    if done.returncode != 0:
+        raise UserError(f"{file}: {_reason(done.stdout)}")
+    _find_modules_in(next(packages.glob("lib/python*/site-packages"), packages))
+
+
+def _reason(output: str) -> str:
+    """Return the lines of pip's output that say why, as one."""
+    lines = [line.strip() for line in output.splitlines()]
+    conflict = [
+        line.replace("The user requested", "asked for") for line in lines if line.startswith("The user requested")
+    ]
+    if conflict:
+        return "; ".join(conflict).replace("asked for (constraint)", "the image holds")
+    errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]
+    return errors[-1] if errors else "pip failed"
+
+
+def _find_modules_in(directory: Path) -> None:
+    """Put the directory on this process's path and on that of every process it starts."""
+    sys.path.insert(0, str(directory))
+    importlib.invalidate_caches()
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
+
+
+def load(directory: Path) -> Source:
+    """Import ``envs.py`` and ``experiments.py`` of a directory; an entry of theirs comes before one of ours.
+
+    Raises:
+        UserError: neither file is there, an import fails, or a registry is no dict of names.
+    """
+    _check_source(directory)
+    _find_modules_in(directory)
+    return Source(
+        directory,
+        _registry(directory, "envs", "ENVS"),
+        {**EXPERIMENTS, **_registry(directory, "experiments", "EXPERIMENTS")},
+    )
+
+
+def _check_source(directory: Path) -> None:
+    if _is_source(directory):
+        return
+    neither = f"{directory}: has neither {' nor '.join(SOURCE_FILES)}"
+    inside = [str(path) for path in sorted(directory.glob("[!.]*")) if _is_source(path)] if directory.is_dir() else []
+    if inside:
+        raise UserError(f"{neither}, but {' and '.join(inside[:3])} {'has' if len(inside) == 1 else 'have'}")
+    raise UserError(f"{neither}; a program is given by --program FILE")
+
+
+def _is_source(directory: Path) -> bool:
+    return any((directory / name).exists() for name in SOURCE_FILES)
+
+
+def known_experiments(directory: Path) -> Optional[Mapping[str, Entry]]:
+    """Return the experiments of a job with this source, for a check where the job does not run.
+
+    None where they cannot be known here, because a module that they import is not installed: the job can tell.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    own = _where_known(directory, "experiments", "EXPERIMENTS")
+    return None if own is None else {**EXPERIMENTS, **own}
+
+
+def known_envs(directory: Path) -> Optional[Mapping[str, Callable[..., Any]]]:
+    """Return the environments of a source; None where they cannot be known here, as :func:`known_experiments` has it.
+
+    Nor can they be where the source has requirements, for a package may bring some to Gym.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    if (directory / "requirements.txt").exists():
+        return None
+    return _where_known(directory, "envs", "ENVS")
+
+
+def _where_known(directory: Path, module: str, name: str) -> Optional[Dict[str, Any]]:
+    try:
+        _find_modules_in(directory)
+        return _registry(directory, module, name)
+    except UserError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            return None
+        raise
+
+
+def _registry(directory: Path, module: str, name: str) -> Dict[str, Any]:
+    file = directory / f"{module}.py"
+    if not file.exists():
+        return {}
+    try:
+        registry = getattr(importlib.import_module(module), name, None)
+    except Exception as error:
+        raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+    if not isinstance(registry, dict) or not all(isinstance(key, str) for key in registry):
+        raise UserError(f"{file}: {name} must be a dict of names, such as {name} = {{'mine': …}}")
+    return registry

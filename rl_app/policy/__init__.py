@@ -1,0 +1,1 @@
+"""A trained policy as files, and as what answers without Ray."""

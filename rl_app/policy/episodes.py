@@ -1,0 +1,93 @@
+"""Episodes of an environment, played by a policy and made the same again by their seeds."""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rl_app.policy.policy import Policy
+
+Array = Any  # numpy 1.23 has no type for "an array of this shape and dtype"
+
+
+class Player(Protocol):
+    """Chooses the actions of one episode after the other; what it remembers of one ends with it."""
+
+    def begin(self, seed: Optional[int]) -> None:
+        """Before the first action of an episode; ``seed`` is for sampled actions."""
+
+    def act(self, observation: Any, reward: float) -> Any:
+        """Return the action for an observation, as ``env.step`` takes it; ``reward`` is the last step's, 0 at first."""
+
+
+class Step(NamedTuple):
+    """``number`` 0 is the reset, which has no reward."""
+
+    number: int
+    reward: float
+    done: bool
+
+
+class Exported:
+    """Plays an exported policy: without Ray, with the recurrent state and the last action carried along.
+
+    Raises:
+        UserError: actions are to be sampled, and the policy has no distribution.
+    """
+
+    def __init__(self, policy: Policy, deterministic: bool = True) -> None:
+        self._policy = policy
+        self._deterministic = deterministic
+
+    def begin(self, seed: Optional[int]) -> None:
+        self._state: List[Array] = self._policy.initial_state(1)
+        self._last: Optional[Array] = None
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: Any, reward: float) -> Any:
+        policy = self._policy
+        previous = None if self._last is None else {"prev_action": self._last, "prev_reward": np.array([reward])}
+        flat = policy.flatten([observation])
+        outputs = policy.act(flat, self._state, self._deterministic, self._rng, previous)
+        self._state = [outputs[f"state_out_{i}"] for i in range(len(self._state))]
+        self._last = _actions(outputs)
+        return policy.env_actions(outputs)[0]
+
+
+def _actions(outputs: Mapping[str, Array]) -> Array:
+    """Return the last action as networks take it that look back: unbounded, the parts of a Tuple in one row."""
+    parts = [part for name, part in outputs.items() if re.fullmatch(r"actions_\d+", name)]
+    return parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def steps(env: Any, player: Player, seed: Optional[int] = None, most: Optional[int] = None) -> Iterator[Step]:
+    """Play one episode, or its first ``most`` steps; without ``seed`` the environment goes on as it was seeded."""
+    if seed is not None:
+        _seed(env, seed)
+    player.begin(seed)
+    observation, number, reward, done = env.reset(), 0, 0.0, False
+    yield Step(number, reward, done)
+    while not done and number != most:
+        observation, reward, done, _ = env.step(player.act(observation, float(reward)))
+        number += 1
+        yield Step(number, float(reward), bool(done))
+
+
+def _seed(env: Any, seed: int) -> None:
+    """Seed the environment, and the generators of the process, which some environments draw from."""
+    env.seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def seeds(seed: int, episodes: int) -> List[int]:
+    """Return a seed for each episode, of 31 bits; the first ones are the same for however many.
+
+    Drawn, not counted up from ``seed``: evaluations of neighbouring seeds share no episode, and none is one of
+    training's environments, which count up from the seed of the training.
+    """
+    return [int(word >> 1) for word in np.random.SeedSequence(seed).generate_state(episodes, np.uint32)]

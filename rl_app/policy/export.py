@@ -1,0 +1,136 @@
+"""A trained policy as files that need no Ray: a frozen SavedModel, the same as ONNX, and policy.json.
+
+RLlib 0.8.5's own export samples its action (``is_exploring`` is not in its signature), leaves the observation
+filter out and carries the training graph. This one is the inference graph alone, deterministic, frozen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+
+from rl_app import plain
+from rl_app.files import TEMPORARY, scratch_folder
+from rl_app.masking import masked
+from rl_app.policy import soundness
+from rl_app.policy.freezing import FrozenPolicy, MeanStd, freeze, mean_std
+from rl_app.policy.onnx_conversion import import_graph, sampled_outputs, used_inputs, write_onnx_if_it_agrees
+from rl_app.spaces.description import describe
+
+if TYPE_CHECKING:
+    from rl_app.training.checkpoints import Checkpoint
+
+VERSIONS_OF = ("ray", "tensorflow-cpu", "tensorflow", "gym", "numpy", "onnx", "tf2onnx")
+
+
+def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapping[str, Any]) -> None:
+    """Write what the design calls the model into ``directory``, each part beside first and then renamed.
+
+    Args:
+        trainer: an RLlib trainer in the state of ``checkpoint``.
+        directory: ``/opt/ml/model``.
+        checkpoint: copied under the names that AWS's evaluation script looks for.
+        training: facts of the run for policy.json (iteration, reward, seed, …).
+    """
+    with scratch_folder(directory / f"{TEMPORARY}export") as beside:
+        policy = trainer.get_policy()
+        frozen = freeze(policy)
+        observation_filter = mean_std(trainer)
+        soundness.check_actions(sampled_outputs(policy, frozen)[1])
+        write_saved_model(frozen, observation_filter, beside / "1")
+        write_onnx_if_it_agrees(policy, frozen, beside / "policy.onnx")
+        _write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
+        _write_json(beside / "params.json", plain.data(masked(trainer.raw_user_config)))
+        shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
+        shutil.copy(f"{checkpoint.path}.tune_metadata", str(beside / "checkpoint.tune_metadata"))
+        for made in beside.iterdir():
+            target = directory / made.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(made, target)
+
+
+def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd], directory: Path) -> None:
+    """Write TensorFlow Serving's SavedModel, with default attributes stripped so that TensorFlow 2.1 loads it."""
+    from ray.rllib.utils import try_import_tf
+
+    tf = try_import_tf()
+    with tf.Graph().as_default(), tf.Session() as session:
+        inputs = {
+            name: tf.placeholder_with_default(tf.constant(False), [], name)
+            if name == "is_training"
+            else tf.placeholder(dtype, shape, name)
+            for name, (dtype, shape) in frozen.placeholders.items()
+        }
+        fed = dict(inputs)
+        if observation_filter is not None:
+            wide = tf.cast(inputs["observations"], tf.float64)
+            mean, std = (
+                tf.reshape(tf.constant(values, tf.float64), inputs["observations"].shape[1:])
+                for values in (observation_filter.mean, observation_filter.std)
+            )
+            filtered = (wide - mean) / (std + 1e-8)
+            if observation_filter.clip is not None:
+                filtered = tf.clip_by_value(filtered, -observation_filter.clip, observation_filter.clip)
+            fed["observations"] = tf.cast(filtered, tf.float32)
+        outputs = import_graph(tf, frozen, fed)
+        signature = tf.saved_model.predict_signature_def(inputs, outputs)
+        builder = tf.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], signature_def_map={"serving_default": signature}, strip_default_attrs=True
+        )
+        builder.save()
+
+
+def policy_facts(
+    trainer: Any, frozen: FrozenPolicy, observation_filter: Optional[MeanStd], training: Mapping[str, Any]
+) -> Dict[str, Any]:
+    """Return all that evaluate and serve need to know of the policy, as plain data."""
+    policy, config = trainer.get_policy(), trainer.config
+    worker = trainer.workers.local_worker()
+    preprocessor = worker.preprocessors["default_policy"]
+    # What the environment declared, not what RLlib was shown of it; an agent made elsewhere was shown its own
+    observation_space, action_space = getattr(worker.env, "declared", None) or (
+        describe(preprocessor._obs_space),
+        describe(policy.action_space),
+    )
+    # MultiDiscrete and Tuple actions have a partial of the class
+    distribution = getattr(policy.dist_class, "func", policy.dist_class)
+    return {
+        "algorithm": trainer._name,
+        "env": config["env"],
+        "env_config": plain.data(masked(config["env_config"])),
+        "observation_space": observation_space,
+        "action_space": action_space,
+        "observation_size": int(preprocessor.size),
+        "observation_filter": None if observation_filter is None else observation_filter._asdict(),
+        "action_distribution": distribution.__name__,
+        "normalize_actions": config["normalize_actions"],
+        "clip_actions": config["clip_actions"],
+        "state_sizes": [int(tensor.shape[-1]) for tensor in policy._state_inputs],
+        "inputs": used_inputs(frozen),
+        "outputs": list(frozen.outputs),
+        "seed": config["seed"],
+        "training": dict(training),
+        "versions": versions(),
+    }
+
+
+def versions() -> Dict[str, str]:
+    """Return the versions of what made the policy."""
+    installed = {"python": platform.python_version()}
+    for name in VERSIONS_OF:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

@@ -1,0 +1,1 @@
+"""How a stop reaches a job, and how its processes end."""

@@ -1,0 +1,141 @@
+"""What adapts while an agent trains and is in no checkpoint of RLlib 0.8.5, kept beside each checkpoint.
+
+RLlib keeps a policy's weights. All else that TensorFlow holds of it starts anew: the KL coefficient, the moments of
+the optimizers, the clocks of exploration and schedules. Here every variable of the policy's graph is kept, as arrays:
+reading them runs no code, as reading a pickle does. Not kept: TensorFlow's own random generators, which cannot be
+read. Replay buffers, which may be of gigabytes, have a file of their own.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+
+from rl_app.errors import UserError
+from rl_app.training import replay
+
+VARIABLES, COEFFICIENT, CLOCK, AGENT = "variables", "kl_coeff_val", "timestep", "agent"
+WINDOW = "last_episodes"
+PYTHONS_RANDOM, NUMPYS_RANDOM = "random", "numpy_random"
+WITH_REPLAY = ("DQN", "SimpleQ", "APEX", "DDPG", "APEX_DDPG", "TD3", "SAC", "MARWIL")
+
+
+def file_beside(checkpoint: Path) -> Path:
+    """Name the file that belongs to a checkpoint."""
+    return checkpoint.with_name(f"{checkpoint.name}.adaptive.npz")
+
+
+def save(trainer: Any, checkpoint: Path) -> None:
+    """Write what has adapted beside the checkpoint."""
+    policy = trainer.get_policy()
+    variables = _variables(policy)
+    values = policy.get_session().run(variables) if variables else []
+    arrays = {f"{VARIABLES}/{index}": value for index, value in enumerate(values)}
+    arrays[VARIABLES] = np.array([variable.name for variable in variables], dtype=str)
+    arrays[CLOCK] = np.array(policy.global_timestep)
+    arrays[AGENT] = np.array(_agent(trainer))
+    arrays[WINDOW] = np.array([(each.episode_length, each.episode_reward) for each in _window(trainer)], np.float64)
+    if hasattr(policy, COEFFICIENT):
+        arrays[COEFFICIENT] = np.array(policy.kl_coeff_val)
+    arrays.update(_random_state())
+    with open(file_beside(checkpoint), "wb") as file:
+        np.savez(file, **arrays)
+
+
+def check(trainer: Any, checkpoint: Path) -> None:
+    """Raise UserError where the checkpoint is of another algorithm or environment than the trainer."""
+    with np.load(str(file_beside(checkpoint)), allow_pickle=False) as kept:
+        if AGENT in kept and str(kept[AGENT]) != _agent(trainer):
+            raise UserError(
+                f"{checkpoint.parent} is of {kept[AGENT]}, and this job trains {_agent(trainer)}: "
+                "a job of another name starts anew"
+            )
+
+
+def restore(trainer: Any, checkpoint: Path) -> None:
+    """Set back what the checkpoint's file has, after RLlib has restored the rest.
+
+    Raises:
+        ValueError: the file is of another agent.
+    """
+    with np.load(str(file_beside(checkpoint)), allow_pickle=False) as kept:
+        policy = trainer.get_policy()
+        _load(policy, {name: kept[f"{VARIABLES}/{index}"] for index, name in enumerate(kept[VARIABLES].tolist())})
+        if COEFFICIENT in kept:
+            policy.kl_coeff_val = kept[COEFFICIENT].item()
+        if WINDOW in kept:
+            _set_window(trainer, kept[WINDOW])
+        clock = {"timestep": int(kept[CLOCK])}
+        trainer.workers.local_worker().set_global_vars(clock)
+        for worker in trainer.workers.remote_workers():
+            worker.set_global_vars.remote(clock)
+        _set_random_state(kept)
+
+
+def not_kept(trainer: Any) -> Optional[str]:
+    """Say what an agent that goes on has lost; None where it is nothing to speak of."""
+    lost = []
+    if trainer._name in WITH_REPLAY and not replay.steps(trainer):
+        lost.append("the replay buffer, which starts empty: the agent learns from new steps alone at first")
+    if getattr(trainer, "train_exec_impl", None):
+        lost.append("the last episodes: the mean reward is at first over new ones alone")
+    if trainer.workers.remote_workers():
+        lost.append("the workers' random generators: their episodes are others than without the restart")
+    return f"in no checkpoint, and new: {'; '.join(lost)}" if lost else None
+
+
+def _agent(trainer: Any) -> str:
+    return f"{trainer._name} in {trainer.config['env']}"
+
+
+def _window(trainer: Any) -> List[Any]:
+    """Return the episodes of the mean reward; an algorithm with an execution plan keeps its own out of reach."""
+    return list(getattr(getattr(trainer, "optimizer", None), "episode_history", []))
+
+
+def _set_window(trainer: Any, episodes: Any) -> None:
+    from ray.rllib.evaluation.metrics import RolloutMetrics
+
+    if hasattr(getattr(trainer, "optimizer", None), "episode_history"):
+        trainer.optimizer.episode_history = [RolloutMetrics(int(length), reward) for length, reward in episodes]
+
+
+def _variables(policy: Any) -> List[Any]:
+    return list(policy.get_session().graph.get_collection("variables"))
+
+
+def _load(policy: Any, values: Dict[str, Any]) -> None:
+    own = {variable.name: variable for variable in _variables(policy)}
+    strangers = [name for name in own if name not in values or own[name].shape.as_list() != list(values[name].shape)]
+    if strangers:
+        raise ValueError(f"{', '.join(strangers[:3])}: not there, or of another shape")
+    # By the initializers, which are there: an assignment of its own would add to the graph each time
+    feeds = {own[name].initializer.inputs[1]: values[name] for name in own}
+    policy.get_session().run([variable.initializer for variable in own.values()], feeds)
+
+
+def _random_state() -> Dict[str, Any]:
+    """Read the state of the generators that an algorithm draws from in this process."""
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        f"{PYTHONS_RANDOM}/version": np.array(version),
+        f"{PYTHONS_RANDOM}/words": np.array(words, np.uint64),
+        f"{PYTHONS_RANDOM}/gauss": np.array([] if gauss is None else [gauss]),
+        f"{NUMPYS_RANDOM}/kind": np.array(kind),
+        f"{NUMPYS_RANDOM}/keys": np.array(keys),
+        f"{NUMPYS_RANDOM}/place": np.array([position, has_gauss]),
+        f"{NUMPYS_RANDOM}/cached": np.array(cached),
+    }
+
+
+def _set_random_state(kept: Any) -> None:
+    gauss: List[float] = kept[f"{PYTHONS_RANDOM}/gauss"].tolist()
+    words: Tuple[int, ...] = tuple(kept[f"{PYTHONS_RANDOM}/words"].tolist())
+    random.setstate((kept[f"{PYTHONS_RANDOM}/version"].item(), words, gauss[0] if gauss else None))
+    position, has_gauss = kept[f"{NUMPYS_RANDOM}/place"].tolist()
+    keys, cached = kept[f"{NUMPYS_RANDOM}/keys"], kept[f"{NUMPYS_RANDOM}/cached"].item()
+    np.random.set_state((kept[f"{NUMPYS_RANDOM}/kind"].item(), keys, position, has_gauss, cached))

@@ -1,0 +1,155 @@
+"""A trial as a job has it, and RLlib's trainer for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, Mapping, Optional
+
+from rl_app import algorithms
+from rl_app.errors import UserError
+from rl_app.job.settings import PREFIX, Job
+from rl_app.machine import Machine, has_cuda
+from rl_app.training import trainers
+from rl_app.training.imports import import_rllib
+
+if TYPE_CHECKING:
+    from rl_app.envs.contract.creation import Creator
+    from rl_app.training.cluster import Cluster
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the job built into the image trains: the checked job, and the registry of its environments."""
+
+    job: Job
+    envs: Mapping[str, Callable[..., Any]]
+
+    @property
+    def creator(self) -> Creator:
+        """What RLlib makes its environments with."""
+        return self.made(as_rllib=True, many=True)
+
+    def made(self, strict: bool = False, as_rllib: bool = False, many: bool = False) -> Creator:
+        """Return what makes the environment, by default with the spaces that it declares itself.
+
+        Args:
+            many: one that steps as many at once as the config says, where it can.
+        """
+        from rl_app.envs.contract.checked import Manner
+        from rl_app.envs.contract.creation import creator
+        from rl_app.envs.contract.vector import envs_at_once
+
+        settings, output = self.job.settings, self.job.trial["config"].get("output")
+        strict = strict or settings.strict_spaces
+        manner = Manner(settings.env_deadline, strict, as_rllib, plain_infos=output is not None)
+        at_once = envs_at_once(self.envs.get(self.job.trial["env"]), self.config) or 0
+        return creator(self.job.trial["env"], settings.seed, self.envs, manner, at_once if many else None)
+
+    def steps_many(self, env: Any) -> bool:
+        """Say whether it is trained in many at once; ``env`` is what evaluations play."""
+        from rl_app.envs.contract import vector
+
+        return vector.steps_many(env, self.envs.get(self.job.trial["env"]), self.config)
+
+    @property
+    def config(self) -> Dict[str, Any]:
+        """The trial's config with the defaults of its algorithm."""
+        return config_of(self.job.trial)
+
+    def with_workers(self, number: int) -> Trial:
+        """Return the same with so many workers."""
+        config = {**self.job.trial["config"], "num_workers": number}
+        return replace(self, job=replace(self.job, trial={**self.job.trial, "config": config}))
+
+    @property
+    def needs_ray(self) -> bool:
+        """Says whether Ray has to run for it."""
+        return trainers.needs_ray(self.job.trial["run"], self.config)
+
+
+def config_of(trial: Mapping[str, Any]) -> Dict[str, Any]:
+    """Give a trial's config with the defaults of its algorithm."""
+    return algorithms.merged(algorithms.default_config(trial["run"]), trial["config"])
+
+
+def gpus_of(trial: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the GPUs that the trainer and each of its workers ask for, by RLlib's names."""
+    config = config_of(trial)
+    return {name: config[name] for name in ("num_gpus", "num_gpus_per_worker")}
+
+
+def about_gpus(machine: Machine, trial: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a person who wants a GPU has to know of a job that trains on the CPU."""
+    if has_cuda() and not machine.gpus:
+        yield "no GPU here, so the CPU trains: `docker run --gpus all` gives one, `doctor` says what is missing"
+    elif machine.gpus and not any(gpus_of(trial).values()):
+        yield "the CPU trains: this experiment asks for no GPU, and config.num_gpus=1 would"
+
+
+def runtime(
+    trial: Trial, machine: Machine, died: Callable[[str], None], cluster: Optional[Cluster] = None
+) -> ContextManager[None]:
+    """Return what the trainer runs in: Ray where something needs it, and the GPUs that it asks for.
+
+    Args:
+        died: told which of Ray's processes has ended, without which the trainer would wait for ever.
+        cluster: the job's hosts, where it has several.
+    """
+    from rl_app.training import ray_runtime
+
+    gpus = gpus_of(trial.job.trial)
+    if trial.needs_ray:
+        return ray_runtime.running(machine, **gpus, died=died, cluster=cluster)
+    return ray_runtime.imported(machine, gpus["num_gpus"])
+
+
+def check_gpus(num_gpus: float) -> None:
+    """Raise UserError where TensorFlow sees fewer GPUs than the trainer asks for: it would train on the CPU, silently.
+
+    It imports rllib before TensorFlow, which rllib has to configure.
+    """
+    if num_gpus == 0:
+        return
+    from ray.rllib.utils import try_import_tf
+
+    seen = len(try_import_tf().config.list_physical_devices("GPU"))
+    if seen < num_gpus:
+        raise UserError(
+            f"{PREFIX}config.num_gpus = {num_gpus:g}: nvidia-smi lists a GPU that TensorFlow cannot "
+            f"use, it sees {seen}: `doctor` says why; with 0 the CPU trains"
+        )
+
+
+def build_trainer(trial: Trial, directory: Path) -> Any:
+    """Build the trainer; what Tune's trial folder has (params.json, result.json, …) goes to ``directory``."""
+    import_rllib()
+    from ray.tune.registry import register_env
+
+    from rl_app.policy.lstm import with_lstm
+    from rl_app.training.trial_logger import TrialLogger
+
+    job, env = trial.job, trial.job.trial["env"]
+    check_gpus(gpus_of(job.trial)["num_gpus"])
+    register_env(env, trial.creator)
+    given = with_lstm({**job.trial["config"], "env": env, "seed": job.settings.seed})
+    trainer = trainers.trainer_class(job.trial["run"], job.trial["config"], job.settings.fast)(
+        config=given,
+        env=env,
+        logger_creator=lambda merged: TrialLogger(given, str(directory)),
+    )
+    if job.settings.filter_clip is not None:
+        clip_filters(trainer, job.settings.filter_clip)
+    return trainer
+
+
+def clip_filters(trainer: Any, most: float) -> None:
+    """Have observation filters cut what they give to ±most, which RLlib's class can and no config of it asks for."""
+
+    def clip(worker: Any) -> None:
+        for each in worker.filters.values():
+            each.clip = most
+
+    trainer.workers.foreach_worker(clip)
+    if getattr(trainer, "evaluation_workers", None):
+        trainer.evaluation_workers.foreach_worker(clip)

@@ -1,0 +1,50 @@
+"""What a person expects of Tune's trial folder, written for a trainer that runs without Tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict
+
+import cloudpickle  # type: ignore[import-untyped]
+from ray.tune.logger import CSVLogger, JsonLogger, Logger, TBXLogger
+
+from rl_app import plain
+from rl_app.masking import masked
+
+
+class TrialLogger(Logger):  # type: ignore[misc]  # Ray has no types
+    """params.json, params.pkl, result.json, progress.csv and TensorBoard events, by Tune's own loggers.
+
+    Its config is what the trial was given, as Tune's is. What JSON cannot hold of it is in params.pkl alone: Tune
+    would write a class as the text that Python shows for it, which no agent can be built from.
+    Tune's UnifiedLogger does the same and adds a syncer, which logs an error where rsync is missing.
+    """
+
+    def _init(self) -> None:
+        given = masked(self.config)
+        data = plain.data(given)
+        self._loggers = [kind(data, self.logdir) for kind in (JsonLogger, CSVLogger, TBXLogger)]
+        (Path(self.logdir) / "params.pkl").write_bytes(cloudpickle.dumps(given))
+
+    def on_result(self, result: Dict[str, Any]) -> None:
+        """Leave it to :func:`log`: RLlib calls this before it evaluates, and Tune would log what it then returns."""
+
+    def write(self, result: Dict[str, Any]) -> None:
+        """Log one whole result."""
+        held = {**result, "config": plain.data(masked(result.get("config", {})))}
+        for logger in self._loggers:
+            logger.on_result(held)
+        self.flush()
+
+    def flush(self) -> None:
+        for logger in self._loggers:
+            logger.flush()
+
+    def close(self) -> None:
+        for logger in self._loggers:
+            logger.close()
+
+
+def log(trainer: Any, result: Dict[str, Any]) -> None:
+    """Log what ``trainer.train()`` has returned, in the trial folder of a trainer that was made with its logger."""
+    trainer._result_logger.write(result)

@@ -1,0 +1,1 @@
+"""What the commands share: set-up, Docker, stores, SageMaker."""

@@ -1,0 +1,33 @@
+"""Does faults to real jobs and prints what became of them.
+
+usage: python -m tests.chaos [--faults N] [--seed N] [--only PART]      (default: 60 faults, seed 0)
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos import faults, harness
+
+
+def main() -> int:
+    """Run it; return 1 where something was lost that must not be."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.splitlines()[0])
+    parser.add_argument("--faults", type=int, default=60, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--only", default="", metavar="PART", help="kinds that have this in their name")
+    options = parser.parse_args()
+    kinds = {name: fault for name, fault in faults.FAULTS.items() if options.only in name}
+    faults.FAULTS.clear()
+    faults.FAULTS.update(kinds)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        tallies = harness.run(options.faults, options.seed, Path(folder), lambda line: print(line, flush=True))
+    print(harness.table(tallies))
+    return int(any(tally.wrong for tally in tallies.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

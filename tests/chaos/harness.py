@@ -1,0 +1,164 @@
+"""Does a seeded schedule of faults to jobs, and checks after each what must hold."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import signal
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import TimeoutExpired
+from typing import Callable, Dict, Iterator, List, Tuple
+
+from rl_app.policy.policy import Policy
+from rl_app.storage.artifacts import opened
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.job import Job
+
+WORKERS = (0, 1)
+FAMILY_S = 20.0
+"""Seconds in which a job's processes have ended after it."""
+AT_MOST_BACK = 1
+"""Checkpoints that a fault may cost; one is saved each iteration."""
+
+
+@dataclass
+class Tally:
+    """What a kind of fault did: how often, seconds from it to the job's end, iterations lost, and what was wrong."""
+
+    seconds: List[float] = field(default_factory=list)
+    lost: List[int] = field(default_factory=list)
+    wrong: List[str] = field(default_factory=list)
+
+
+def schedule(faults: int, seed: int) -> Iterator[Tuple[str, int]]:
+    """Yield names of faults, each kind before any comes again, and the workers of the job that each is done to."""
+    chance = random.Random(seed)
+    names: List[str] = []
+    for _ in range(faults):
+        if not names:
+            names = sorted(FAULTS)
+            chance.shuffle(names)
+        name = names.pop()
+        asked = FAULTS[name].workers
+        yield name, chance.choice(WORKERS) if asked is None else asked
+
+
+def run(faults: int, seed: int, folder: Path, say: Callable[[str], None]) -> Dict[str, Tally]:
+    """Do so many faults; return what became of each kind."""
+    jobs = {workers: Job(folder / f"{workers}-workers", workers) for workers in WORKERS}
+    reached: Dict[int, int] = dict.fromkeys(WORKERS, 0)
+    tallies: Dict[str, Tally] = {}
+    for number, (name, workers) in enumerate(schedule(faults, seed), 1):
+        tally, job = tallies.setdefault(name, Tally()), jobs[workers]
+        before = len(tally.wrong)
+        try:
+            reached[workers] = one(job, FAULTS[name], reached[workers], tally)
+        except Exception as error:
+            tally.wrong.append(f"{type(error).__name__}: {error}; printed:\n" + "\n".join(job.lines[-20:]))
+        finally:
+            for left in job.family():
+                left.kill()
+        wrong = tally.wrong[before:]
+        took = f"{tally.seconds[-1]:.1f} s" if tally.seconds else ""
+        say(f"{number:>3}  {name}, {workers} workers: {'; '.join(wrong) if wrong else 'survived'} {took}")
+    return tallies
+
+
+def one(job: Job, fault: Fault, reached: int, tally: Tally) -> int:
+    """Do one fault to the job; return the iteration that its store has reached.
+
+    Args:
+        reached: the iteration that it had reached before.
+    """
+    job.start()
+    fault.moment(job)
+    job.family()  # of whom some can only be seen while their parents live
+    began = time.monotonic()
+    fault.strike(job)
+    seen = max(reached, job.iterations())
+    if fault.goes_on:
+        job.await_iterations(4)
+        began = time.monotonic()
+        job.process.send_signal(signal.SIGTERM)
+    tally.wrong += ended(job, fault, began, tally)
+    seen = max(seen, job.iterations())
+    going_on = job.saw(r"going on from iteration (\d+)")
+    if going_on and reached - int(going_on[1]) > AT_MOST_BACK:
+        tally.wrong.append(f"went on from iteration {going_on[1]}, and had reached {reached}")
+    fault.after(job)
+    left = whole(job)
+    tally.lost.append(max(0, seen - left))
+    if seen - left > AT_MOST_BACK:
+        tally.wrong.append(f"keeps iteration {left} of {seen}")
+    tally.wrong += unloadable_model(job)
+    return left
+
+
+def ended(job: Job, fault: Fault, began: float, tally: Tally) -> List[str]:
+    """Wait for the end of the job; return what is wrong with it."""
+    statuses = (143,) if fault.goes_on else fault.statuses
+    try:
+        status = job.wait(fault.most_s)
+    except TimeoutExpired:
+        return [f"had not ended after {fault.most_s:.0f} s"]
+    tally.seconds.append(time.monotonic() - began)
+    wrong = []
+    if status not in statuses:
+        wrong.append(f"exit status {status}: {job.lines[-8:]}")
+    orphans = job.await_end_of_family(FAMILY_S)
+    if orphans:
+        wrong.append(f"left running: {orphans}")
+    state = job.record()["TrainingJobStatus"]
+    expected = "Stopped" if status in (130, 143) else "Failed" if status > 0 else "InProgress"
+    if state != expected:
+        wrong.append(f"{state}, and not {expected}, with exit status {status}")
+    if status == 143 and whole(job) and not (job.directory / "output/model.tar.gz").exists():
+        wrong.append("Stopped, and without a model")
+    if state == "Failed" and not job.record().get("FailureReason"):
+        wrong.append("no reason is given")
+    return wrong
+
+
+def whole(job: Job) -> int:
+    """Return the newest iteration whose checkpoint can be read; 0 where there is none."""
+    for checkpoint in reversed(job.kept()):
+        try:
+            with checkpoint.path.open("rb") as file:
+                pickle.load(file)
+        except Exception:
+            continue
+        return checkpoint.iteration
+    return 0
+
+
+def unloadable_model(job: Job) -> List[str]:
+    """Say what is wrong with the model, where there is one."""
+    archive = job.directory / "output" / "model.tar.gz"
+    if not archive.exists():
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(str(archive)) as tar:
+                tar.getmembers()
+            Policy.load(opened(archive.parent, Path(folder) / "model"))
+        except Exception as error:
+            return [f"the model does not load: {error}"]
+    return []
+
+
+def table(tallies: Dict[str, Tally]) -> str:
+    """Write what became of each kind: how often, survived, iterations lost at worst, seconds to its end."""
+    rows = [
+        "| fault | times | survived | iterations lost, at worst | seconds to its end, median and worst |",
+        "|" + "---|" * 5,
+    ]
+    for name, tally in sorted(tallies.items()):
+        times = len(tally.lost) or 1
+        seconds = sorted(tally.seconds) or [float("nan")]
+        spread = f"{seconds[len(seconds) // 2]:.1f}, {seconds[-1]:.1f}"
+        rows.append(f"| {name} | {times} | {times - len(tally.wrong)} | {max(tally.lost, default=0)} | {spread} |")
+    return "\n".join(rows)

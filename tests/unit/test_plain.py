@@ -1,0 +1,55 @@
+"""Values that JSON does not know: numbers of NumPy are numbers, and what is no data is shown or left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rl_app import plain
+
+
+class Callbacks:
+    pass
+
+
+def double(x: float) -> float:
+    return 2 * x
+
+
+CASES = [
+    # given, what JSON holds of it, what a person reads
+    (np.float32(0.5), 0.5, 0.5),
+    (np.int64(7), 7, 7),
+    (np.bool_(True), True, True),
+    (np.array(3), 3, 3),
+    (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]], "array([[1, 2],\n       [3, 4]])"),
+    ((1, np.float64(2.0)), [1, 2.0], [1, 2.0]),
+    ({3, 1, 2}, [1, 2, 3], "{1, 2, 3}"),
+    (Path("/data/levels"), "/data/levels", "PosixPath('/data/levels')"),
+    ({1: {"a": None}}, {"1": {"a": None}}, {"1": {"a": None}}),
+    (Callbacks, None, repr(Callbacks)),
+    (double, None, repr(double)),
+    ({"callbacks": Callbacks, "lr": 0.1}, {"lr": 0.1}, {"callbacks": repr(Callbacks), "lr": 0.1}),
+    ({"schedule": [[0, double]]}, {}, {"schedule": [[0, repr(double)]]}),
+    (1j, None, "1j"),
+]
+
+
+@pytest.mark.parametrize(("given", "held", "read"), CASES, ids=range(len(CASES)))
+def test_any_value_has_a_form_that_json_takes(given: Any, held: Any, read: Any) -> None:
+    assert plain.data(given) == held
+    assert plain.shown(given) == read
+    assert json.loads(json.dumps(plain.data(given))) == held
+    assert json.loads(json.dumps(plain.shown(given))) == read
+
+
+def test_numbers_of_numpy_become_pythons_and_all_else_stays() -> None:
+    array = np.zeros(2)
+    made = plain.numbers({"lr": np.float32(0.25), "list": [np.int32(1)], "tuple": (np.bool_(False),), "array": array})
+    assert made == {"lr": 0.25, "list": [1], "tuple": (False,), "array": array}
+    assert [type(made["lr"]), type(made["list"][0]), type(made["tuple"][0])] == [float, int, bool]
+    assert plain.numbers(Callbacks) is Callbacks

@@ -1,0 +1,107 @@
+"""`scripts/watch` on a job of this machine, whose store grows between two looks."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+import pytest
+
+from scripts.commands import watch
+from scripts.lib import following, jobs
+
+LINE = "iteration    {}  episode_reward_mean: {:.2f}  min: 1.00  episode_reward_max: 9.00  5 episodes"
+
+
+class LocalJob:
+    """A job in a directory store."""
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self.log = runs / "first" / "output" / "intermediate" / "train.log"
+        self.log.parent.mkdir(parents=True)
+
+    def record(self, status: str, **more: Any) -> Dict[str, Any]:
+        now = datetime.now(timezone.utc).isoformat()
+        record = {
+            "TrainingJobName": "first",
+            "TrainingJobStatus": status,
+            "SecondaryStatus": "Training" if status == "InProgress" else status,
+            "LastModifiedTime": now,
+            "Local": {"Host": "here", "Space": "1", "Processes": {"123": "4"}},
+            **more,
+        }
+        (self.runs / "first" / "job.json").write_text(json.dumps(record))
+        return record
+
+    def write(self, text: str) -> None:
+        with self.log.open("a") as log:
+            log.write(text)
+
+    def follow(self, pause: Callable[[float], None]) -> int:
+        return following.follow_local(jobs.find("first", str(self.runs)), self.runs, pause)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> LocalJob:
+    return LocalJob(tmp_path / "runs")
+
+
+def test_lines_come_whole_and_once_and_it_ends_with_the_job(job: LocalJob, capsys: Any) -> None:
+    job.record("InProgress")
+    job.write("starting\n" + LINE.format(1, 20)[:30])
+    steps: List[Callable[[], Any]] = [
+        lambda: job.write(LINE.format(1, 20)[30:] + "\n" + LINE.format(2, 90) + "\n"),
+        lambda: job.record("Completed", ModelArtifacts={"S3ModelArtifacts": "runs/first/output/model.tar.gz"}),
+    ]
+    assert job.follow(lambda _: steps.pop(0)()) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["starting", LINE.format(1, 20), LINE.format(2, 90)]
+    assert "episode_reward_mean  20.0 ▁█ 90.0" in said.err
+    assert "first: Completed" in said.err
+    assert "runs/first/output/model.tar.gz" in said.err
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_other_ends_are_no_success_and_say_why(job: LocalJob, status: str, capsys: Any) -> None:
+    job.record(status, FailureReason="lr = fast: expected a number")
+    assert job.follow(lambda _: pytest.fail("it has ended")) == 1
+    assert "why    lr = fast: expected a number" in capsys.readouterr().err
+
+
+def test_a_job_that_has_died_is_not_waited_for(job: LocalJob, capsys: Any) -> None:
+    job.record("InProgress", LastModifiedTime="2026-01-31T12:00:00+00:00")
+    assert job.follow(lambda _: pytest.fail("it has died")) == 1
+    assert "scripts/train --resume first" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_it_running_and_says_what_stops_it(job: LocalJob, capsys: Any) -> None:
+    job.record("InProgress")
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    assert job.follow(interrupt) == 130
+    assert "first goes on; `scripts/stop first` stops it" in capsys.readouterr().err
+    assert jobs.find("first", str(job.runs)).state == "InProgress"
+
+
+def test_report_and_videos_are_named_where_they_are(job: LocalJob, capsys: Any) -> None:
+    job.record("InProgress")
+    video = job.log.parent / "videos" / "iteration-1.mp4"
+
+    def end() -> None:
+        video.parent.mkdir()
+        video.write_bytes(b"mp4")
+        job.record("Completed")
+
+    assert job.follow(lambda _: end()) == 0
+    assert f"new: {video}" in capsys.readouterr().err.splitlines()
+
+
+def test_a_store_without_the_job_is_refused(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "runs").mkdir()
+    assert watch.main(["first", "--store", str(tmp_path / "runs")]) == 2
+    assert "first: no such job in" in capsys.readouterr().err
