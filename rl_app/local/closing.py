@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from rl_app.reports import link
 from rl_app.storage import layout
 from rl_app.storage.base import Store
 from rl_app.storage.job_record import Record
+
+PATIENCE_S, PAUSE_S = 30.0, 1.0
+"""Seconds in which a store that has taken all else is asked again to take job.json, and between two tries."""
 
 
 def finish(request: CheckedJob, record: Record, base: Path, end: End, troubles: List[str]) -> End:
@@ -57,11 +61,23 @@ def _write(store: Store, record: Record, closed: Record, end: End, troubles: Seq
         end = End("Failed", 1, reason="; ".join(filter(None, reasons)))
     written = _closed(record, end) if troubles else closed
     try:
-        save(store, written)
+        _save(store, written, 0.0 if troubles else PATIENCE_S)
     except JobError as error:
-        end = End("Failed", 1, reason=str(error))
+        end = End("Failed", 1, reason="; ".join(filter(None, [end.reason, str(error)])))
         written = _closed(record, end)
     return written, end
+
+
+def _save(store: Store, record: Record, seconds: float) -> None:
+    """Write job.json, trying again for so long; raises JobError where the store does not take it."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return save(store, record)
+        except JobError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def _closing_words(request: CheckedJob, record: Record, end: End, left: Optional[Path]) -> Iterator[str]:

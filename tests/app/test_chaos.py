@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import faults, harness
+from tests.chaos import harness
 from tests.chaos.job import Job
+from tests.chaos.places import ALONE, WITH_WORKER
 
 FAULTS, SEED = 7, 3
+IN_PROCESSES = harness.chosen(places=(ALONE, WITH_WORKER))
 
 
 @pytest.mark.alone
 def test_a_job_survives_what_is_done_to_it(tmp_path: Path) -> None:
-    tallies = harness.run(FAULTS, SEED, tmp_path, print)
+    tallies = harness.run(IN_PROCESSES, FAULTS, SEED, tmp_path, print)
     assert len(tallies) == FAULTS, "each kind before any comes again"
     assert {name: tally.wrong for name, tally in tallies.items() if tally.wrong} == {}
     assert all(tally.seconds for tally in tallies.values())
@@ -35,7 +37,7 @@ def test_what_is_lost_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_schedule_has_every_kind_and_is_the_same_again() -> None:
-    order = list(harness.schedule(60, 0))
-    assert {name for name, _ in order} == set(faults.FAULTS) and len(faults.FAULTS) >= 15
-    assert order == list(harness.schedule(60, 0)) != list(harness.schedule(60, 1))
-    assert all(faults.FAULTS[name].workers in (None, workers) for name, workers in order)
+    order = list(harness.schedule(harness.FAULTS, 60, 0))
+    assert {name for name, _ in order} == set(harness.FAULTS) and len(harness.FAULTS) >= 15
+    assert order == list(harness.schedule(harness.FAULTS, 60, 0)) != list(harness.schedule(harness.FAULTS, 60, 1))
+    assert all(place in harness.FAULTS[name].places for name, place in order)

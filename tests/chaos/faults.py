@@ -1,4 +1,4 @@
-"""The kinds of faults: when each strikes, what it does, and whether the job is to go on by itself."""
+"""What a fault is, and those that are done to a job's processes, environment and files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import psutil
 
 from tests.chaos.job import Job
+from tests.chaos.places import ALONE, WITH_WORKER
 from tests.waiting import until
 
-Deed = Callable[[Job], object]
+Deed = Callable[[Any], object]
+"""Does something to a job, or waits for something of it."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,20 @@ class Fault:
     Attributes:
         strike: does it, once ``moment`` has come.
         moment: waits for it after a start; by default some iterations are done.
-        workers: how many processes of Ray's the job has that it is done to; None for any.
+        places: where the job runs that it is done to: one of these.
         goes_on: the job is not to end by it, and is stopped afterwards by SIGTERM.
         statuses: the exit statuses that are right, where it ends.
-        after: what is done once the job has ended, before it goes on.
+        state: what job.json says in the end; by default what goes with the exit status.
+        after: what is done once the job has ended, before it is looked into.
         most_s: seconds in which the job has ended.
     """
 
     strike: Deed
     moment: Deed = Job.await_iterations
-    workers: Optional[int] = None
+    places: Sequence[str] = (ALONE, WITH_WORKER)
     goes_on: bool = False
     statuses: Sequence[int] = (1,)
+    state: Optional[str] = None
     after: Deed = lambda job: None
     most_s: float = 60.0
 
@@ -103,8 +107,8 @@ def spoils_metrics(job: Job) -> None:
     os.truncate(str(file), file.stat().st_size - 20)
 
 
-def in_the_making(job: Job) -> object:
-    return until(lambda: job.ended() or list(job.base.glob("checkpoints/.tmp-checkpoint/*")), 120)
+def in_the_making(job: Job) -> None:
+    until(lambda: job.ended() or list(job.base.glob("checkpoints/.tmp-checkpoint/*")), 120)
 
 
 def starting(what: str) -> Deed:
@@ -117,7 +121,9 @@ def starting(what: str) -> Deed:
 STOPPED = (143,)
 FAULTS: Dict[str, Fault] = {
     "SIGTERM while it is checked": Fault(sends(signal.SIGTERM), starting("train.log"), statuses=STOPPED),
-    "SIGTERM while Ray starts": Fault(sends(signal.SIGTERM), starting("raylet"), workers=1, statuses=STOPPED),
+    "SIGTERM while Ray starts": Fault(
+        sends(signal.SIGTERM), starting("raylet"), places=(WITH_WORKER,), statuses=STOPPED
+    ),
     "SIGTERM while the trainer is built": Fault(sends(signal.SIGTERM), starting("params.json"), statuses=STOPPED),
     "SIGTERM while it trains": Fault(sends(signal.SIGTERM), statuses=STOPPED, most_s=30),
     "SIGTERM while it saves": Fault(sends(signal.SIGTERM), in_the_making, statuses=STOPPED, most_s=30),
@@ -129,16 +135,16 @@ FAULTS: Dict[str, Fault] = {
     "kill -9 of what is told of stops": Fault(lambda job: job.process.children()[0].kill()),
     "kill -9 of local mode": Fault(sends(signal.SIGKILL), statuses=(-9,)),
     "kill -9 of the videos' process": Fault(kills("video_process"), goes_on=True),
-    "kill -9 of a worker": Fault(kills("ray::Rollout"), workers=1),
-    "kill -9 of the raylet": Fault(kills("raylet"), workers=1),
-    "kill -9 of redis": Fault(kills("redis-server"), workers=1),
-    "kill -9 of gcs_server": Fault(kills("gcs_server"), workers=1, goes_on=True),
-    "kill -9 of the object store": Fault(kills("plasma_store"), workers=1),
-    "a worker is paused": Fault(pauses("ray::Rollout"), workers=1, goes_on=True),
+    "kill -9 of a worker": Fault(kills("ray::Rollout"), places=(WITH_WORKER,)),
+    "kill -9 of the raylet": Fault(kills("raylet"), places=(WITH_WORKER,)),
+    "kill -9 of redis": Fault(kills("redis-server"), places=(WITH_WORKER,)),
+    "kill -9 of gcs_server": Fault(kills("gcs_server"), places=(WITH_WORKER,), goes_on=True),
+    "kill -9 of the object store": Fault(kills("plasma_store"), places=(WITH_WORKER,)),
+    "a worker is paused": Fault(pauses("ray::Rollout"), places=(WITH_WORKER,), goes_on=True),
     "the videos' process is paused": Fault(pauses("video_process"), goes_on=True),
     "the environment raises": Fault(asks_environment("raise"), statuses=(1, 2), after=calm),
     "the environment hangs": Fault(asks_environment("hang"), statuses=(1, 2), after=calm),
-    "the environment exits": Fault(asks_environment("exit"), workers=0, after=calm),
+    "the environment exits": Fault(asks_environment("exit"), places=(ALONE,), after=calm),
     "the environment gives NaN": Fault(asks_environment("nan"), statuses=(1, 2), after=calm),
     "the newest checkpoint is torn": Fault(sends(signal.SIGTERM), statuses=STOPPED, after=tears(100), most_s=30),
     "the newest checkpoint is empty": Fault(sends(signal.SIGTERM), statuses=STOPPED, after=tears(0), most_s=30),

@@ -8,17 +8,20 @@ import signal
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from rl_app.policy.policy import Policy
 from rl_app.storage.artifacts import opened
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos import faults as process_faults
+from tests.chaos import store_faults
+from tests.chaos.faults import Fault
 from tests.chaos.job import Job
+from tests.chaos.places import PLACES, Jobs
 
-WORKERS = (0, 1)
+FAULTS: Dict[str, Fault] = {**process_faults.FAULTS, **store_faults.FAULTS}
 FAMILY_S = 20.0
 """Seconds in which a job's processes have ended after it."""
 AT_MOST_BACK = 1
@@ -34,37 +37,44 @@ class Tally:
     wrong: List[str] = field(default_factory=list)
 
 
-def schedule(faults: int, seed: int) -> Iterator[Tuple[str, int]]:
-    """Yield names of faults, each kind before any comes again, and the workers of the job that each is done to."""
+def chosen(part: str = "", places: Sequence[str] = PLACES) -> Dict[str, Fault]:
+    """Return the kinds whose names have the part and that are done in one of the places, there alone."""
+    found = {name: [place for place in fault.places if place in places] for name, fault in FAULTS.items()}
+    return {name: replace(FAULTS[name], places=left) for name, left in found.items() if part in name and left}
+
+
+def schedule(kinds: Mapping[str, Fault], faults: int, seed: int) -> Iterator[Tuple[str, str]]:
+    """Yield names of faults, each kind before any comes again, and the place where each is done."""
     chance = random.Random(seed)
     names: List[str] = []
     for _ in range(faults):
         if not names:
-            names = sorted(FAULTS)
+            names = sorted(kinds)
             chance.shuffle(names)
         name = names.pop()
-        asked = FAULTS[name].workers
-        yield name, chance.choice(WORKERS) if asked is None else asked
+        yield name, chance.choice(kinds[name].places)
 
 
-def run(faults: int, seed: int, folder: Path, say: Callable[[str], None]) -> Dict[str, Tally]:
-    """Do so many faults; return what became of each kind."""
-    jobs = {workers: Job(folder / f"{workers}-workers", workers) for workers in WORKERS}
-    reached: Dict[int, int] = dict.fromkeys(WORKERS, 0)
+def run(
+    kinds: Mapping[str, Fault], faults: int, seed: int, folder: Path, say: Callable[[str], None]
+) -> Dict[str, Tally]:
+    """Do so many faults of these kinds; return what became of each kind."""
+    reached: Dict[str, int] = {}
     tallies: Dict[str, Tally] = {}
-    for number, (name, workers) in enumerate(schedule(faults, seed), 1):
-        tally, job = tallies.setdefault(name, Tally()), jobs[workers]
-        before = len(tally.wrong)
-        try:
-            reached[workers] = one(job, FAULTS[name], reached[workers], tally)
-        except Exception as error:
-            tally.wrong.append(f"{type(error).__name__}: {error}; printed:\n" + "\n".join(job.lines[-20:]))
-        finally:
-            for left in job.family():
-                left.kill()
-        wrong = tally.wrong[before:]
-        took = f"{tally.seconds[-1]:.1f} s" if tally.seconds else ""
-        say(f"{number:>3}  {name}, {workers} workers: {'; '.join(wrong) if wrong else 'survived'} {took}")
+    with Jobs(folder) as jobs:
+        for number, (name, place) in enumerate(schedule(kinds, faults, seed), 1):
+            tally, job = tallies.setdefault(name, Tally()), jobs.at(place)
+            before = len(tally.wrong)
+            try:
+                reached[place] = one(job, kinds[name], reached.get(place, 0), tally)
+            except Exception as error:
+                tally.wrong.append(f"{type(error).__name__}: {error}; printed:\n" + "\n".join(job.lines[-20:]))
+            finally:
+                for left in job.family():
+                    left.kill()
+            wrong = tally.wrong[before:]
+            took = f"{tally.seconds[-1]:.1f} s" if tally.seconds else ""
+            say(f"{number:>3}  {name} ({place}): {'; '.join(wrong) if wrong else 'survived'} {took}")
     return tallies
 
 
@@ -89,7 +99,6 @@ def one(job: Job, fault: Fault, reached: int, tally: Tally) -> int:
     going_on = job.saw(r"going on from iteration (\d+)")
     if going_on and reached - int(going_on[1]) > AT_MOST_BACK:
         tally.wrong.append(f"went on from iteration {going_on[1]}, and had reached {reached}")
-    fault.after(job)
     left = whole(job)
     tally.lost.append(max(0, seen - left))
     if seen - left > AT_MOST_BACK:
@@ -112,13 +121,21 @@ def ended(job: Job, fault: Fault, began: float, tally: Tally) -> List[str]:
     orphans = job.await_end_of_family(FAMILY_S)
     if orphans:
         wrong.append(f"left running: {orphans}")
-    state = job.record()["TrainingJobStatus"]
-    expected = "Stopped" if status in (130, 143) else "Failed" if status > 0 else "InProgress"
+    fault.after(job)
+    job.look()
+    return wrong + untrue_record(job, fault, status)
+
+
+def untrue_record(job: Job, fault: Fault, status: int) -> List[str]:
+    """Say what is wrong with job.json, and with the model that it speaks of."""
+    record, wrong = job.record(), []
+    state = record["TrainingJobStatus"]
+    expected = fault.state or ("Stopped" if status in (130, 143) else "Failed" if status > 0 else "InProgress")
     if state != expected:
         wrong.append(f"{state}, and not {expected}, with exit status {status}")
-    if status == 143 and whole(job) and not (job.directory / "output/model.tar.gz").exists():
+    if state == "Stopped" and status != 130 and whole(job) and not (job.directory / "output/model.tar.gz").exists():
         wrong.append("Stopped, and without a model")
-    if state == "Failed" and not job.record().get("FailureReason"):
+    if state == "Failed" and not record.get("FailureReason"):
         wrong.append("no reason is given")
     return wrong
 

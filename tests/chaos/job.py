@@ -45,7 +45,7 @@ class Shaky(gym.Env):
         self.steps += 1
         time.sleep(0.001)
         observation = np.full(4, 0.1, np.float32)
-        for fault in os.listdir(FAULTS) if self.steps % 20 == 0 else ():
+        for fault in os.listdir(FAULTS) if FAULTS and self.steps % 20 == 0 else ():
             if fault == "raise":
                 raise RuntimeError("the environment is broken")
             if fault == "exit":
@@ -57,7 +57,7 @@ class Shaky(gym.Env):
         return observation, 1.0, self.steps % 10 == 0, {}
 
 
-FAULTS = os.environ["CHAOS_FAULTS"]
+FAULTS = os.environ.get("CHAOS_FAULTS")
 ENVS = {"Shaky": lambda _: Shaky()}
 '''
 SMALL = (
@@ -83,10 +83,10 @@ class Job:
 
     def __init__(self, folder: Path, workers: int) -> None:
         self.name = f"chaos-{workers}-workers"
-        self.store, self.faults, self._source = folder / "store", folder / "faults", folder / "source"
-        for directory in (self.store, self.faults, self._source):
+        self.store, self.faults, self.source = folder / "store", folder / "faults", folder / "source"
+        for directory in (self.store, self.faults, self.source):
             directory.mkdir(parents=True)
-        (self._source / "envs.py").write_text(SOURCE)
+        (self.source / "envs.py").write_text(SOURCE)
         self._workers = workers
         self._mark = uuid.uuid4().hex
         self._process: Optional[subprocess.Popen[str]] = None
@@ -97,21 +97,39 @@ class Job:
 
     def start(self) -> None:
         """Start it, or go on with it."""
+        self.look()
         words = ["--resume", self.name] if (self.directory / "job.json").exists() else self._first()
         self.lines = []
         self._process = subprocess.Popen(
-            local(*words, "--store", str(self.store)),
+            self.command([*words, "--store", self.url]),
             cwd=str(REPOSITORY),
-            env={**os.environ, MARK: self._mark, "CHAOS_FAULTS": str(self.faults)},
+            env={**os.environ, MARK: self._mark, **self.environment()},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             universal_newlines=True,
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
 
+    @property
+    def url(self) -> str:
+        """The URL of its store."""
+        return str(self.store)
+
+    def command(self, words: List[str]) -> List[str]:
+        """What starts it, with the words of a command line."""
+        return local(*words)
+
+    def environment(self) -> Dict[str, str]:
+        """The variables that it is given."""
+        return {"CHAOS_FAULTS": str(self.faults)}
+
+    def look(self) -> None:
+        """Bring what its store has to where it is looked into; a directory is looked into as it is."""
+
     def _first(self) -> List[str]:
         words = ["cartpole", *SMALL, f"config.num_workers={self._workers}", "--job", self.name]
-        return [*words, "--source", str(self._source)]
+        return [*words, "--source", str(self.source)]
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -157,6 +175,12 @@ class Job:
     def await_iterations(self, more: int = 2) -> None:
         """Wait for some iterations since the last start."""
         until(lambda: self.ended() or len([1 for line in self.lines if line.startswith("iteration ")]) >= more, 180)
+        assert not self.ended(), "\n".join(self.lines)
+
+    def await_more(self, iterations: int) -> None:
+        """Wait for more iterations than it has done by now; for as long as that takes, it trains."""
+        goal = self.iterations() + iterations
+        until(lambda: self.ended() or self.iterations() >= goal, 120)
         assert not self.ended(), "\n".join(self.lines)
 
     def record(self) -> Dict[str, object]:

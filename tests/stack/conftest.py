@@ -7,7 +7,7 @@ import socket
 import subprocess
 import urllib.request
 import uuid
-from typing import Dict, Iterator
+from typing import Dict, Iterator, List
 
 import pytest
 
@@ -41,8 +41,13 @@ class Minio:
         keys = ("AWS_ACCESS_KEY_ID", "MINIO_ROOT_USER"), ("AWS_SECRET_ACCESS_KEY", "MINIO_ROOT_PASSWORD")
         options = [word for ours, theirs in keys for word in ("-e", f"{theirs}={self.environ[ours]}")]
         address = self.endpoint.partition("//")[2]
-        docker("run", "-d", "--name", self.name, "-p", f"{address}:9000", *options, S3_IMAGE, "server", "/data")
+        words = ["--name", self.name, "-p", f"{address}:9000", *options, *self.options()]
+        docker("run", "-d", *words, S3_IMAGE, "server", "/data")
         self._wait()
+
+    def options(self) -> List[str]:
+        """What its container is given besides."""
+        return []
 
     def stop(self) -> None:
         docker("stop", "-t", "10", self.name)

@@ -17,7 +17,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import pytest
 
-from rl_app.local import catching_up, job, record
+from rl_app.errors import JobError
+from rl_app.local import catching_up, closing, job, record
 from tests.container import TRAIN, container
 from tests.store_contract import contents
 from tests.waiting import until
@@ -757,6 +758,37 @@ def test_a_store_that_is_gone_at_the_end_is_told(lab: Lab, tmp_path: Path, capfd
     said = capfd.readouterr().err
     assert "job job: Failed" in said
     assert f"  kept   {base}, " in said
+
+
+IN_THE_WAY = """
+record = pathlib.Path(os.environ['STORE']) / 'job/job.json'
+record.rename(record.with_name('moved')); record.mkdir(); (record / 'in the way').touch()
+"""
+
+
+def test_a_job_whose_last_record_cannot_be_written_gives_all_its_reasons(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fail = AWAY + IN_THE_WAY + "put('output/failure', 'it broke'); sys.exit(2)"
+    assert lab.run(fail, "--job", "job", grace=0.3) == 1
+    (why,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("  why ")]
+    assert re.search(r"  why    it broke; not uploaded: .*/job/output lacks .*; store .*: job/job.json: ", why), why
+
+
+def test_a_last_record_that_the_store_does_not_take_at_once_is_written_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save_or_clear(*given: Any) -> None:
+        try:
+            record.save(*given)
+        except JobError:
+            (lab.store / "job/job.json/in the way").unlink()
+            (lab.store / "job/job.json").rmdir()
+            raise
+
+    monkeypatch.setattr(closing, "save", save_or_clear)
+    assert lab.run(TRAIN + IN_THE_WAY, "--job", "job") == 0
+    assert lab.record()["TrainingJobStatus"] == "Completed"
 
 
 def test_a_failed_jobs_own_reason_comes_first(lab: Lab) -> None:
