@@ -188,8 +188,10 @@ class Job:
         return dict(json.loads((self.directory / "job.json").read_text()))
 
     def kept(self) -> List[checkpoints.Checkpoint]:
-        """The checkpoints that the store has, oldest first."""
-        return checkpoints.kept(self.directory / "checkpoints")
+        """The checkpoints that it can go on from, oldest first: of its store, and what a killed one left here."""
+        places = (self.directory, self.base)
+        found = {each.iteration: each for place in places for each in checkpoints.kept(place / "checkpoints")}
+        return [found[iteration] for iteration in sorted(found)]
 
     def family(self) -> List[psutil.Process]:
         """Every process of its that runs, orphans too: what inherits its mark, or was seen among its descendants.

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Callable, Dict, List, Optional, Type
@@ -16,7 +16,7 @@ from rl_app.storage.base import Store
 from rl_app.storage.opening import open_store
 from tests.app.jobs import REPOSITORY
 from tests.chaos.job import Job
-from tests.stack.conftest import Minio, docker
+from tests.stack.conftest import S3_IMAGE, Minio, docker
 from tests.stack.proxy import Proxy
 
 ALONE, WITH_WORKER, MINIO, SMALL_MINIO, COMPOSE = "alone", "a worker", "MinIO", "a small MinIO", "compose"
@@ -123,6 +123,16 @@ class ContainedJob(StoredJob):
     def _containers(self) -> List[str]:
         of_project = f"label=com.docker.compose.project={self.project}"
         return docker("ps", "-q", "--filter", of_project, "--filter", "label=com.docker.compose.service=train").split()
+
+    def look(self) -> None:
+        super().look()
+        shutil.rmtree(self.base, ignore_errors=True)
+        self.base.mkdir(parents=True)
+        volume = f"{self.project}_jobs"
+        reader = docker("create", "--volume", f"{volume}:/jobs", S3_IMAGE).strip()
+        with suppress(AssertionError):  # it has left nothing there
+            docker("cp", f"{reader}:/jobs/{self.name}/checkpoints", str(self.base))
+        docker("rm", reader)
 
     def await_end_of_family(self, deadline_s: float) -> List[str]:
         return [*super().await_end_of_family(deadline_s), *self._containers()]

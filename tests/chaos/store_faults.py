@@ -78,7 +78,7 @@ def full(job: StoredJob) -> Iterator[None]:
 
 @contextmanager
 def without_bucket(job: StoredJob) -> Iterator[None]:
-    client = boto3.client("s3", endpoint_url=job.server.endpoint, region_name="us-east-1", **keys_of(job))
+    client = boto3.client("s3", region_name="us-east-1", **connection(job))
     until(lambda: emptied(client, job.bucket), 30)
     try:
         yield
@@ -86,8 +86,9 @@ def without_bucket(job: StoredJob) -> Iterator[None]:
         client.create_bucket(Bucket=job.bucket)
 
 
-def keys_of(job: StoredJob) -> Dict[str, str]:
-    return {key.lower(): value for key, value in job.server.environ.items() if key.startswith("AWS_")}
+def connection(job: StoredJob) -> Dict[str, str]:
+    keys = {key.lower(): value for key, value in job.server.environ.items() if "KEY" in key}
+    return {"endpoint_url": job.server.endpoint, **keys}
 
 
 def emptied(client: Any, bucket: str) -> bool:
@@ -135,7 +136,7 @@ def while_it_ends(away: Away) -> Callable[[Any], None]:
     def strike(job: Job) -> None:
         with away(job):
             job.process.send_signal(signal.SIGTERM)
-            until(lambda: job.ended() or job.saw("model.*trying again"), 60)
+            until(lambda: job.ended() or job.saw("/output: .*trying again"), 130)
 
     return strike
 
