@@ -10,8 +10,6 @@ training is 475, or have missed it after 500,000 steps or 300 seconds.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -21,12 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import measuring
 from benchmarks.measuring import Line
-from scripts.lib import environments, locked_uv, set_up_steps
+from benchmarks.peers.environment import python_of
 
 GOAL = 475
 MOST_STEPS, DEADLINE_S = 500_000, 300.0
-LOCK = measuring.REPOSITORY / "benchmarks" / "requirements" / "sb3.txt"
-PROGRAM = measuring.REPOSITORY / "benchmarks" / "sb3_cartpole.py"
+PROGRAM = measuring.REPOSITORY / "benchmarks" / "peers" / "sb3_zoo.py"
 
 
 class Result(NamedTuple):
@@ -40,14 +37,14 @@ class Result(NamedTuple):
 def main(seeds: List[int]) -> None:
     """Runs both with every seed, then prints the medians."""
     measuring.set_up()
-    python = sb3_python()
+    python = python_of("peers.txt", "3.11")
     with tempfile.TemporaryDirectory() as store:
         runs: Dict[str, Callable[[int], List[Line]]] = {
             "scripts/train": lambda seed: measuring.train(
                 *(f"seed={seed}", "--store", store, "--job", f"seed-{seed}"), deadline_s=DEADLINE_S
             ),
             "Stable-Baselines3": lambda seed: measuring.lines(
-                [str(python), str(PROGRAM), str(seed), str(GOAL), str(MOST_STEPS)], DEADLINE_S
+                [python, str(PROGRAM), str(seed), str(GOAL), str(MOST_STEPS)], DEADLINE_S
             ),
         }
         results = compared(runs, seeds)
@@ -93,27 +90,6 @@ def rows(results: Dict[str, List[Result]]) -> List[List[str]]:
         ]
         for name, found in results.items()
     ]
-
-
-def sb3_python() -> Path:
-    """The Python of an environment with what the lock names, made where it is not there."""
-    say = set_up_steps.Narrator()
-    fingerprint = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    environment = measuring.REPOSITORY / ".tools" / f"sb3-{fingerprint}"
-    python = environments.interpreter(environment)
-    if not environment.exists():
-        with set_up_steps.exclusive(measuring.REPOSITORY, say):
-            uv = str(locked_uv.install_uv(measuring.REPOSITORY, say))
-            unfinished = environment.with_name("sb3-unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            say(f"installing {LOCK.name} into .tools")
-            create = [uv, "venv", "--quiet", "--no-project", "--relocatable", "--python", "3.11", str(unfinished)]
-            set_up_steps.check("Python 3.11", *set_up_steps.run(create, say))
-            install = [uv, "pip", "sync", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode"]
-            install += ["--python", str(environments.interpreter(unfinished)), str(LOCK)]
-            set_up_steps.check("Stable-Baselines3", *set_up_steps.run(install, say))
-            unfinished.rename(environment)
-    return python
 
 
 if __name__ == "__main__":

@@ -81,7 +81,8 @@ def check_job(
     base = _work(work, store, asked.name, environ)
     if not hyperparameters.is_program(raw):
         raw["experiment"] = settings.experiment
-    models = dict(zip([sagemaker.WEIGHTS], (artifacts.locate(each, store, environ) for each in asked.models)))
+    weights = (artifacts.locate(each, store, environ, checkpoints_too=True) for each in asked.models)
+    models = dict(zip([sagemaker.WEIGHTS], weights))
     return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, hosts)
 
 

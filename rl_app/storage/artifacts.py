@@ -20,6 +20,9 @@ UNPACKED = "model"
 POLICY, CHECKPOINT = "policy.json", "checkpoint"
 """What a model has, of which AWS's own launcher writes only the second."""
 
+_SAVED = re.compile(r"/checkpoint-\d+(\.[^/]*)?$")
+"""The files of a checkpoint in Tune's layout."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -45,10 +48,13 @@ class Model:
             self.store.download(key, directory / (PurePosixPath(key).relative_to(self.folder) if self.folder else key))
 
 
-def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ) -> Model:
+def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ, checkpoints_too: bool = False) -> Model:
     """Find the model of ``place``: an s3:// URL, a file or directory here, or the name of a job of ``store``.
 
     A URL or directory is that of a job, or holds model.tar.gz or a model's files.
+
+    Args:
+        checkpoints_too: where there is no model, one checkpoint or several will do.
 
     Raises:
         UserError: there is no such thing, or no model in it.
@@ -57,7 +63,7 @@ def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ) ->
     if "://" not in place and not path.exists():
         if path.name != place or place.endswith(".gz"):
             raise UserError(f"{place}: there is no such file or directory")
-        return _of_job(place, store)
+        return _of_job(place, store, checkpoints_too)
     whole = place.rstrip("/") if "://" in place else str(path.resolve())
     if whole.endswith(f"/{layout.MODEL}"):
         whole = whole[: -len(f"/{layout.MODEL}")]
@@ -69,7 +75,8 @@ def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ) ->
         if not _there(outside, name):
             raise UserError(f"{place}: there is no such file")
         return Model(re.sub(r"(\.tar)?\.gz$", "", name), whole, outside, [name], "", None)
-    found = _in(open_store(whole, environ, make=False), "", name, whole)
+    outside = open_store(whole, environ, make=False)
+    found = _in(outside, "", name, whole) or (_checkpoints(outside, "", name, whole) if checkpoints_too else None)
     if found is None:
         raise UserError(f"{place}: neither {layout.MODEL}, {layout.MODEL_ARCHIVE}, {POLICY} nor {CHECKPOINT} is in it")
     return found
@@ -90,8 +97,9 @@ def _trained(record: Mapping[str, Any]) -> bool:
     return training and record.get("TrainingJobStatus") == "Completed" and "ModelArtifacts" in record
 
 
-def _of_job(name: str, store: Store) -> Model:
-    found = _in(store, name, name, f"{store.url}/{name}")
+def _of_job(name: str, store: Store, checkpoints_too: bool = False) -> Model:
+    uri = f"{store.url}/{name}"
+    found = _in(store, name, name, uri) or (_checkpoints(store, name, name, uri) if checkpoints_too else None)
     if found is not None:
         return found
     record = _record(store, name)
@@ -129,6 +137,17 @@ def _in(store: Store, folder: str, name: str, uri: str) -> Optional[Model]:
             where = uri if part == folder else f"{uri}/{UNPACKED}"
             keys = [entry.key for entry in store.list(part)]
             return Model(name, where, store, keys, part, code if _there(store, code) else None)
+    return None
+
+
+def _checkpoints(store: Store, folder: str, name: str, uri: str) -> Optional[Model]:
+    """Return the checkpoints in a folder of the store: a job's, the folder of several, or that of one."""
+    below = f"{folder}/" if folder else ""
+    for part in (f"{below}{layout.CHECKPOINTS}", folder):
+        keys = [entry.key for entry in store.list(part) if _SAVED.search(f"/{entry.key}")]
+        if any(key.endswith(".tune_metadata") for key in keys):
+            code = f"{below}{layout.SOURCE}"
+            return Model(name, uri, store, keys, part, code if _there(store, code) else None)
     return None
 
 
