@@ -1,0 +1,31 @@
+"""An environment whose step waits, so that not the cores are the limit; each host imports it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Tuple
+
+import gym
+import numpy as np
+
+
+class Waiting(gym.Env):
+    """Waits `step_s` seconds a step; an episode has 100."""
+
+    observation_space = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, env_config: Dict[str, Any]) -> None:
+        self._step_s, self._steps = float(env_config["step_s"]), 0
+
+    def reset(self) -> np.ndarray:
+        self._steps = 0
+        return np.zeros(4, np.float32)
+
+    def step(self, action: int) -> Tuple[np.ndarray, float, bool, Dict[str, Any]]:
+        time.sleep(self._step_s)
+        self._steps += 1
+        return np.full(4, 0.5, np.float32), 1.0, self._steps == 100, {}
+
+
+ENVS = {"Waiting": Waiting}
