@@ -3,7 +3,7 @@
 usage: python -m tests.chaos [--faults N] [--seed N] [--only PART] [--place PLACE ...]
 
 By default 60 faults, seed 0, in all places: processes alone and with a worker of Ray's, processes with a MinIO for
-their store, containers of compose. The last two need a Docker engine.
+their store, containers of compose, two hosts in them. All but the first two need a Docker engine.
 """
 
 from __future__ import annotations

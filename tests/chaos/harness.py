@@ -16,12 +16,12 @@ from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 from rl_app.policy.policy import Policy
 from rl_app.storage.artifacts import opened
 from tests.chaos import faults as process_faults
-from tests.chaos import store_faults
+from tests.chaos import host_faults, store_faults
 from tests.chaos.faults import Fault
 from tests.chaos.job import Job
 from tests.chaos.places import PLACES, Jobs
 
-FAULTS: Dict[str, Fault] = {**process_faults.FAULTS, **store_faults.FAULTS}
+FAULTS: Dict[str, Fault] = {**process_faults.FAULTS, **store_faults.FAULTS, **host_faults.FAULTS}
 FAMILY_S = 20.0
 """Seconds in which a job's processes have ended after it."""
 AT_MOST_BACK = 1
@@ -30,9 +30,21 @@ AT_MOST_BACK = 1
 
 @dataclass
 class Tally:
-    """What a kind of fault did: how often, seconds from it to the job's end, iterations lost, and what was wrong."""
+    """What a kind of fault did, each time.
 
+    Attributes:
+        times: how often it was done.
+        survived: how often nothing was wrong.
+        seconds: from it to the job's end; where the job is to go on, from SIGTERM afterwards.
+        pauses: where the job is to go on, seconds from it until it has done so, the time that it lasts included.
+        lost: iterations.
+        wrong: what was not as it must be.
+    """
+
+    times: int = 0
+    survived: int = 0
     seconds: List[float] = field(default_factory=list)
+    pauses: List[float] = field(default_factory=list)
     lost: List[int] = field(default_factory=list)
     wrong: List[str] = field(default_factory=list)
 
@@ -73,6 +85,7 @@ def run(
                 for left in job.family():
                     left.kill()
             wrong = tally.wrong[before:]
+            tally.times, tally.survived = tally.times + 1, tally.survived + (not wrong)
             took = f"{tally.seconds[-1]:.1f} s" if tally.seconds else ""
             say(f"{number:>3}  {name} ({place}): {'; '.join(wrong) if wrong else 'survived'} {took}")
     return tallies
@@ -92,6 +105,7 @@ def one(job: Job, fault: Fault, reached: int, tally: Tally) -> int:
     seen = max(reached, job.iterations())
     if fault.goes_on:
         job.await_iterations(4)
+        tally.pauses.append(time.monotonic() - began)
         began = time.monotonic()
         job.process.send_signal(signal.SIGTERM)
     tally.wrong += ended(job, fault, began, tally)
@@ -167,15 +181,16 @@ def unloadable_model(job: Job) -> List[str]:
     return []
 
 
-def table(tallies: Dict[str, Tally]) -> str:
+def table(tallies: Mapping[str, Tally]) -> str:
     """Write what became of each kind: how often, survived, iterations lost at worst, seconds to its end."""
-    rows = [
-        "| fault | times | survived | iterations lost, at worst | seconds to its end, median and worst |",
-        "|" + "---|" * 5,
-    ]
+    header = ["fault", "times", "survived", "iterations lost, at worst", "seconds to its end", "until it went on"]
+    rows = [" | ".join(header), "|".join(["---"] * len(header))]
     for name, tally in sorted(tallies.items()):
-        times = len(tally.lost) or 1
-        seconds = sorted(tally.seconds) or [float("nan")]
-        spread = f"{seconds[len(seconds) // 2]:.1f}, {seconds[-1]:.1f}"
-        rows.append(f"| {name} | {times} | {times - len(tally.wrong)} | {max(tally.lost, default=0)} | {spread} |")
-    return "\n".join(rows)
+        spread = f"{middle_and_worst(tally.seconds)} | {middle_and_worst(tally.pauses)}"
+        rows.append(f"{name} | {tally.times} | {tally.survived} | {max(tally.lost, default=0)} | {spread}")
+    return "\n".join(f"| {row} |" for row in rows)
+
+
+def middle_and_worst(seconds: Sequence[float]) -> str:
+    ordered = sorted(seconds)
+    return f"{ordered[len(ordered) // 2]:.1f}, at worst {ordered[-1]:.1f}" if ordered else ""

@@ -9,11 +9,13 @@ import subprocess
 import threading
 import time
 import uuid
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Sequence, Set
 
 import psutil
 
+from rl_app.local.record import HEARTBEAT_S
 from rl_app.training import checkpoints
 from tests.app.jobs import REPOSITORY, local
 from tests.waiting import until
@@ -81,13 +83,13 @@ SMALL = (
 class Job:
     """A job with ``workers`` processes of Ray's, in a store that is a directory; it is gone on with again and again."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int, settings: Sequence[str] = ()) -> None:
         self.name = f"chaos-{workers}-workers"
         self.store, self.faults, self.source = folder / "store", folder / "faults", folder / "source"
         for directory in (self.store, self.faults, self.source):
             directory.mkdir(parents=True)
         (self.source / "envs.py").write_text(SOURCE)
-        self._workers = workers
+        self._workers, self._settings = workers, settings
         self._mark = uuid.uuid4().hex
         self._process: Optional[subprocess.Popen[str]] = None
         self._seen: Set[psutil.Process] = set()
@@ -128,7 +130,7 @@ class Job:
         """Bring what its store has to where it is looked into; a directory is looked into as it is."""
 
     def _first(self) -> List[str]:
-        words = ["cartpole", *SMALL, f"config.num_workers={self._workers}", "--job", self.name]
+        words = ["cartpole", *SMALL, *self._settings, f"config.num_workers={self._workers}", "--job", self.name]
         return [*words, "--source", str(self.source)]
 
     def _read(self, process: subprocess.Popen[str]) -> None:
@@ -186,6 +188,12 @@ class Job:
     def record(self) -> Dict[str, object]:
         """Its job.json."""
         return dict(json.loads((self.directory / "job.json").read_text()))
+
+    def await_silence(self) -> None:
+        """Wait until it has been silent for so long that it is taken to have died, and may be gone on with."""
+        self.look()
+        heard = datetime.fromisoformat(str(self.record()["LastModifiedTime"]))
+        until(lambda: (datetime.now(timezone.utc) - heard).total_seconds() > 3 * HEARTBEAT_S, 4 * HEARTBEAT_S)
 
     def kept(self) -> List[checkpoints.Checkpoint]:
         """The checkpoints that it can go on from, oldest first: of its store, and what a killed one left here."""

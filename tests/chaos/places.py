@@ -10,7 +10,7 @@ import uuid
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Callable, Dict, List, Optional, Type
+from typing import Callable, Dict, List, Optional, Sequence, Type
 
 from rl_app.storage.base import Store
 from rl_app.storage.opening import open_store
@@ -20,7 +20,8 @@ from tests.stack.conftest import S3_IMAGE, Minio, docker
 from tests.stack.proxy import Proxy
 
 ALONE, WITH_WORKER, MINIO, SMALL_MINIO, COMPOSE = "alone", "a worker", "MinIO", "a small MinIO", "compose"
-PLACES = (ALONE, WITH_WORKER, MINIO, SMALL_MINIO, COMPOSE)
+HOSTS, HOSTS_THAT_GO_ON = "two hosts", "two hosts that go on"
+PLACES = (ALONE, WITH_WORKER, MINIO, SMALL_MINIO, COMPOSE, HOSTS, HOSTS_THAT_GO_ON)
 
 
 class ComposeMinio(Minio):
@@ -56,8 +57,8 @@ class SmallMinio(Minio):
 class StoredJob(Job):
     """A job in a process, whose store is a bucket of a server behind a proxy."""
 
-    def __init__(self, folder: Path, server: Minio) -> None:
-        super().__init__(folder, 0)
+    def __init__(self, folder: Path, server: Minio, workers: int = 0, settings: Sequence[str] = ()) -> None:
+        super().__init__(folder, workers, settings)
         self.server, self._work = server, folder / "work"
         self.proxy = Proxy(server.endpoint)
         self.bucket = f"chaos-{uuid.uuid4().hex[:8]}"
@@ -104,31 +105,36 @@ class StoredJob(Job):
 class ContainedJob(StoredJob):
     """A job that ``scripts/train`` runs in a container of compose, beside compose's MinIO."""
 
-    def __init__(self, folder: Path, server: ComposeMinio) -> None:
-        super().__init__(folder, server)
+    hosts = 1
+
+    def __init__(self, folder: Path, server: ComposeMinio, workers: int = 0, settings: Sequence[str] = ()) -> None:
+        super().__init__(folder, server, workers, settings)
         self.settings = server.settings
         self.project = server.project
 
     def command(self, words: List[str]) -> List[str]:
-        return [str(REPOSITORY / "scripts" / "train"), "--engine", "docker", *words]
+        return [str(REPOSITORY / "scripts" / "train"), "--engine", "docker", "--hosts", str(self.hosts), *words]
 
     def environment(self) -> Dict[str, str]:
         return self.settings()
 
-    def container(self) -> str:
-        """The id of the container that it runs in; raises ValueError where there is none, or several."""
-        (found,) = self._containers()
+    def container(self, service: str = "train") -> str:
+        """The id of the container of a compose service; raises ValueError where there is none, or several."""
+        (found,) = self._containers(service)
         return found
 
-    def _containers(self) -> List[str]:
-        of_project = f"label=com.docker.compose.project={self.project}"
-        return docker("ps", "-q", "--filter", of_project, "--filter", "label=com.docker.compose.service=train").split()
+    def _containers(self, service: str = "") -> List[str]:
+        labels = {"project": self.project, **({"service": service} if service else {"oneoff": "True"})}
+        filters = (f"--filter=label=com.docker.compose.{key}={value}" for key, value in labels.items())
+        return docker("ps", "-q", *filters).split()
 
     def look(self) -> None:
         super().look()
         shutil.rmtree(self.base, ignore_errors=True)
         self.base.mkdir(parents=True)
         volume = f"{self.project}_jobs"
+        if volume not in docker("volume", "ls", "-q").split():
+            return
         reader = docker("create", "--volume", f"{volume}:/jobs", S3_IMAGE).strip()
         with suppress(AssertionError):  # it has left nothing there
             docker("cp", f"{reader}:/jobs/{self.name}/checkpoints", str(self.base))
@@ -141,12 +147,28 @@ class ContainedJob(StoredJob):
         self._do([str(REPOSITORY / "scripts" / "upload"), "--engine", "docker", self.name, "--store", self.url])
 
 
+class HostsJob(ContainedJob):
+    """A job of two hosts, with a worker of Ray's on each."""
+
+    hosts = 2
+
+    def __init__(self, folder: Path, server: ComposeMinio, when_lost: str) -> None:
+        all_cpus = f"config.num_cpus_per_worker={len(os.sched_getaffinity(0))}"
+        super().__init__(folder, server, 2, [all_cpus, f"on_host_lost={when_lost}"])
+
+    def process_elsewhere(self, part: str) -> int:
+        """The pid of a process of the host that does not train, by a part of its command line."""
+        running = docker("top", self.container("worker"), "-eo", "pid,args").splitlines()[1:]
+        return next(int(line.split()[0]) for line in running if part in line)
+
+
 class Jobs:
     """A job for each place, made where it is asked for; what they need is removed at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._made = folder, ExitStack()
         self._jobs: Dict[str, Job] = {}
+        self._composed: Optional[ComposeMinio] = None
 
     def __enter__(self) -> "Jobs":
         return self
@@ -164,7 +186,9 @@ class Jobs:
                 WITH_WORKER: lambda folder: Job(folder, 1),
                 MINIO: lambda folder: StoredJob(folder, self._server(Minio())),
                 SMALL_MINIO: lambda folder: StoredJob(folder, self._server(SmallMinio())),
-                COMPOSE: self._contained,
+                COMPOSE: lambda folder: ContainedJob(folder, self._compose()),
+                HOSTS: lambda folder: HostsJob(folder, self._compose(), "fail"),
+                HOSTS_THAT_GO_ON: lambda folder: HostsJob(folder, self._compose(), "go_on"),
             }
             self._jobs[place] = makers[place](self._folder / place.replace(" ", "-"))
         return self._jobs[place]
@@ -174,9 +198,11 @@ class Jobs:
         server.run()
         return server
 
-    def _contained(self, folder: Path) -> Job:
-        server = ComposeMinio()
-        self._made.callback(server.remove)
-        up = ["docker", "compose", "up", "-d", "--wait", "minio"]
-        subprocess.run(up, cwd=str(REPOSITORY), env=server.settings(), check=True, capture_output=True, timeout=120)
-        return ContainedJob(folder, server)
+    def _compose(self) -> ComposeMinio:
+        if self._composed is None:
+            self._composed = server = ComposeMinio()
+            self._made.callback(server.remove)
+            up = ["docker", "compose", "up", "-d", "--wait", "minio"]
+            done = subprocess.run(up, cwd=str(REPOSITORY), env=server.settings(), capture_output=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+        return self._composed

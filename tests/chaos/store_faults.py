@@ -172,7 +172,11 @@ FAULTS: Dict[str, Fault] = {
         lambda job: docker("stop", "-t", "120", job.container()), places=(COMPOSE,), statuses=STOPPED, most_s=30
     ),
     "the container is killed": Fault(
-        lambda job: docker("kill", job.container()), places=(COMPOSE,), statuses=(137,), state="InProgress"
+        lambda job: docker("kill", job.container()),
+        places=(COMPOSE,),
+        statuses=(137,),
+        state="InProgress",
+        after=lambda job: job.await_silence(),
     ),
     "the container is paused": Fault(
         for_seconds(paused(lambda job: job.container()), 5), places=(COMPOSE,), goes_on=True
