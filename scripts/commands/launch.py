@@ -39,6 +39,7 @@ examples:
   scripts/launch train --dry-run                        the request; nothing is asked or made, <…> are placeholders
   scripts/launch train --spot --tag team=rl             at the price of spot instances; goes on where it was interrupted
   scripts/launch train --instance-count 4               one job on four hosts: four times the workers
+  scripts/launch train --instance-group one:ml.c5.xlarge:1 --instance-group many:ml.c5.4xlarge:3 head_group=one
   scripts/launch train corridor --source examples/corridor
   scripts/launch train --from cartpole-2026-01-31-12-00-00 config.lr=0.0001     begins with the weights of that job
   scripts/launch train --program examples/program/random_search.py tries=50
@@ -58,6 +59,7 @@ class Options:
     job: JobRequest
     instance_type: str
     instance_count: int
+    instance_group: Sequence[str]
     image: Optional[str]
     role: Optional[str]
     spot: bool
@@ -78,7 +80,8 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
     options = parse(arguments)
     raw = check(options)
     session = open_session()
-    instances.check_for_training(options.instance_type, instances.known_for_training())
+    for kind in instance_types(options):
+        instances.check_for_training(kind, instances.known_for_training())
     job = resolve(options, raw, session)
     if options.dry_run:
         print(json.dumps(training_request.shown(training_request.request(job)), indent=2))
@@ -98,6 +101,8 @@ def parse(arguments: Sequence[str]) -> Options:
     flags.declare(parser, ["train", "evaluate"], hidden=["--resume", "--interrupt-after"])
     parser.add_argument("--instance-type", metavar="TYPE", default=INSTANCE_TYPE, help=f"default: {INSTANCE_TYPE}")
     parser.add_argument("--instance-count", metavar="N", type=int, default=1, help="hosts of one job; default: 1")
+    one_kind = "in place of the two above: a kind of hosts; may be given again"
+    parser.add_argument("--instance-group", metavar="NAME:TYPE:N", action="append", default=[], help=one_kind)
     parser.add_argument("--image", metavar="URI", help="default: what scripts/push pushed last")
     parser.add_argument("--role", metavar="ARN | NAME", help="what the job runs as")
     parser.add_argument("--spot", action="store_true", help="spot instances")
@@ -136,6 +141,8 @@ def check(options: Options) -> Dict[str, str]:
         raise UserError(f"--instance-count {options.instance_count}: at least 1")
     if options.instance_count > 1 and job.command == "evaluate":
         raise UserError(f"--instance-count {options.instance_count}: an evaluation runs on one host")
+    if options.instance_group:
+        check_groups(options)
     if options.volume < 1:
         raise UserError(f"--volume {options.volume}: at least 1 GB")
     raw = hyperparameters_of(job)
@@ -143,6 +150,24 @@ def check(options: Options) -> Dict[str, str]:
     if options.max_wait is not None and options.max_wait < longest:
         raise UserError(f"--max-wait {options.max_wait}: less than max_run, {longest} s; it counts the running too")
     return raw
+
+
+def check_groups(options: Options) -> None:
+    """Refuse groups beside what they stand in place of, and for an evaluation; raises UserError."""
+    groups, named = instances.groups(options.instance_group), options.job.raw.get("head_group")
+    if (options.instance_type, options.instance_count) != (INSTANCE_TYPE, 1):
+        raise UserError("--instance-group: has type and number, which --instance-type and --instance-count give")
+    if options.job.command == "evaluate":
+        raise UserError("--instance-group: an evaluation runs on one host")
+    if named is not None and named not in [group.name for group in groups]:
+        raise UserError(f"head_group = {named}: must be one of {', '.join(group.name for group in groups)}")
+
+
+def instance_types(options: Options) -> Sequence[str]:
+    """Return the types of the job's instances, those with a GPU first: with one, all hosts run the GPU image."""
+    groups = instances.groups(options.instance_group)
+    types = {group.instance_type for group in groups} or {options.instance_type}
+    return sorted(types, key=lambda kind: (pushed_images.flavor_of(kind) != "gpu", kind))
 
 
 def hyperparameters_of(job: JobRequest) -> Dict[str, str]:
@@ -168,7 +193,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
     """
     open_values = Placeholders(options.dry_run)
     region = open_values.known(lambda: aws.region_of(session), placeholders.REGION)
-    image = options.image or pushed_images.of_request(options.instance_type, region, open_values, "--image")
+    image = options.image or pushed_images.of_request(instance_types(options)[0], region, open_values, "--image")
     role = execution_role.of_request(options.role, session, open_values)
     open_values.explain()
     store = (options.job.store or f"s3://{buckets.default(region, role.split(':')[4])}").rstrip("/")
@@ -183,6 +208,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
         hyperparameters={**raw, **reserved},
         instance_type=options.instance_type,
         instance_count=options.instance_count,
+        instance_groups=instances.groups(options.instance_group),
         volume_gb=options.volume,
         max_run=longest,
         max_wait=(options.max_wait or longest + 3600) if options.spot else None,
@@ -200,7 +226,8 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
 
 def secret_of(options: Options) -> Dict[str, str]:
     """Return the password by which the hosts of a job know each other; a dry run prints none."""
-    if options.instance_count == 1:
+    hosts = sum(group.instances for group in instances.groups(options.instance_group)) or options.instance_count
+    if hosts == 1:
         return {}
     return {PASSWORD: "<random>" if options.dry_run else secrets.token_hex(32)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 from rl_app.errors import UserError
 
@@ -74,3 +74,43 @@ def known_for_training() -> List[str]:
 
     model = botocore.session.get_session().get_service_model("sagemaker")
     return list(model.shape_for("TrainingInstanceType").enum)
+
+
+# ---- several kinds in one job ----
+
+MOST_GROUPS = 5  # of SageMaker's heterogeneous clusters
+
+
+class InstanceGroup(NamedTuple):
+    """Instances of one type in a job of several, as SageMaker's heterogeneous clusters have them."""
+
+    name: str
+    instance_type: str
+    instances: int
+
+    def request(self) -> Dict[str, Union[str, int]]:
+        """Write it as CreateTrainingJob takes it."""
+        return {
+            "InstanceType": self.instance_type,
+            "InstanceCount": self.instances,
+            "InstanceGroupName": self.name,
+        }
+
+
+def groups(words: Sequence[str]) -> List[InstanceGroup]:
+    """Read groups, each as ``NAME:TYPE:COUNT``; raises UserError."""
+    found = [_group(word) for word in words]
+    names = [group.name for group in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"--instance-group {name}: given twice")
+    if len(found) > MOST_GROUPS:
+        raise UserError(f"--instance-group: {len(found)} groups; SageMaker takes at most {MOST_GROUPS}")
+    return found
+
+
+def _group(word: str) -> InstanceGroup:
+    parts = re.fullmatch(r"(?P<name>[^:]{1,64}):(?P<type>ml\.[^:]+):(?P<count>[1-9][0-9]*)", word)
+    if parts is None:
+        raise UserError(f"--instance-group {word}: expected NAME:TYPE:COUNT, such as workers:ml.c5.4xlarge:3")
+    return InstanceGroup(parts["name"], parts["type"], int(parts["count"]))

@@ -15,6 +15,7 @@ from rl_app.job.settings import Settings
 from rl_app.masking import masked_text
 from rl_app.storage import layout
 from scripts.lib import aws, buckets, pushed_images, training_jobs
+from scripts.lib.instances import InstanceGroup
 
 INSTANCE_TYPE = "ml.c5.xlarge"
 VOLUME_GB = 30
@@ -32,6 +33,7 @@ class TrainingRequest:
     hyperparameters: Mapping[str, str]
     instance_type: str = INSTANCE_TYPE
     instance_count: int = 1
+    instance_groups: Sequence[InstanceGroup] = ()  # in place of the two above
     volume_gb: int = VOLUME_GB
     max_run: int = MAX_RUN_S
     max_wait: Optional[int] = None  # seconds, of a spot job
@@ -75,8 +77,7 @@ def request(job: TrainingRequest) -> Dict[str, Any]:
         "OutputDataConfig": {"S3OutputPath": job.store, **({"KmsKeyId": job.kms_key} if job.kms_key else {})},
         "CheckpointConfig": {"S3Uri": f"{job.store}/{job.name}/{layout.CHECKPOINTS}"},
         "ResourceConfig": {
-            "InstanceType": job.instance_type,
-            "InstanceCount": job.instance_count,
+            **_instances(job),
             "VolumeSizeInGB": job.volume_gb,
             **({"VolumeKmsKeyId": job.kms_key} if job.kms_key else {}),
         },
@@ -87,6 +88,12 @@ def request(job: TrainingRequest) -> Dict[str, Any]:
         "Tags": aws.tags(job.tags),
         **optional,
     }
+
+
+def _instances(job: TrainingRequest) -> Dict[str, Any]:
+    if job.instance_groups:
+        return {"InstanceGroups": [group.request() for group in job.instance_groups]}
+    return {"InstanceType": job.instance_type, "InstanceCount": job.instance_count}
 
 
 # ---- what SageMaker wants to be told ----

@@ -120,6 +120,41 @@ def test_a_count_that_cannot_be_is_refused(words: List[str], expected: str) -> N
         launch.check(launch.parse(words))
 
 
+GROUPS = ["--instance-group", "head:ml.g5.xlarge:1", "--instance-group", "workers:ml.c5.4xlarge:3"]
+
+
+def test_groups_of_instances_are_in_the_request_with_the_image_that_all_can_run() -> None:
+    options = launch.parse(["train", *GROUPS, "head_group=head", "--dry-run", "--role", ROLE])
+    made = launch.resolve(options, launch.check(options), SimpleNamespace(region_name="eu-west-1"))
+    sent = training_request.request(made)
+    assert sent["ResourceConfig"] == {
+        "InstanceGroups": [
+            {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "InstanceGroupName": "head"},
+            {"InstanceType": "ml.c5.4xlarge", "InstanceCount": 3, "InstanceGroupName": "workers"},
+        ],
+        "VolumeSizeInGB": 30,
+    }
+    assert "gpu" in sent["AlgorithmSpecification"]["TrainingImage"]
+    assert sent["HyperParameters"]["head_group"] == "head"
+    assert sent["Environment"] == {"RL_CLUSTER_PASSWORD": "<random>"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["train", "--instance-group", "ml.c5.xlarge"], "ml.c5.xlarge: expected NAME:TYPE:COUNT"),
+        (["train", "--instance-group", "a:ml.c5.xlarge:0"], "a:ml.c5.xlarge:0: expected NAME:TYPE:COUNT"),
+        (["train", *GROUPS, *GROUPS[:2]], "--instance-group head: given twice"),
+        (["train", *GROUPS, "--instance-count", "2"], "which --instance-type and --instance-count give"),
+        (["train", *GROUPS, "head_group=trainer"], "head_group = trainer: must be one of head, workers"),
+        (["evaluate", "first", *GROUPS], "--instance-group: an evaluation runs on one host"),
+    ],
+)
+def test_groups_that_cannot_be_are_refused(words: List[str], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        launch.check(launch.parse(words))
+
+
 def test_several_hosts_get_a_password_that_is_new_each_time_and_not_printed() -> None:
     words = ["train", "--instance-count", "2"]
     first, second = (launch.secret_of(launch.parse(words)) for _ in range(2))
