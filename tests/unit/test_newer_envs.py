@@ -234,6 +234,14 @@ def test_it_is_made_to_be_drawn_where_its_constructor_can_be_told() -> None:
     assert env.render(mode="rgb_array").tolist() == np.ones((2, 3, 3)).tolist()
 
 
+def test_a_class_in_envs_is_told_too() -> None:
+    class Seen(Line):
+        def __init__(self, config: Any, render_mode: Optional[str] = None) -> None:
+            super().__init__(render_mode=render_mode)
+
+    assert made(Seen, drawn=True).unwrapped.render_mode == "rgb_array"
+
+
 def test_training_asks_for_no_pictures() -> None:
     assert made(lambda config, render_mode=None: Line(render_mode=render_mode)).unwrapped.render_mode is None
 

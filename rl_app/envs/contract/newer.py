@@ -192,6 +192,8 @@ def _takes(method: Callable[..., Any], name: str) -> bool:
 def parameters_of(method: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Give a function's parameters by name; none of what Python cannot tell them of, such as what is written in C."""
     try:
-        return inspect.signature(method).parameters
+        # Python 3.8 gives those of typing.Generic's __new__ for a class of Gym's, which is generic
+        called = getattr(method, "__init__") if isinstance(method, type) else method  # noqa: B009  # mypy doubts it
+        return inspect.signature(called).parameters
     except (TypeError, ValueError):
         return {}

@@ -18,3 +18,16 @@ def short(env):
 
 
 EXPERIMENTS = {name: short(name) for name in ("lamps", "lamps-unseen")}
+EXPERIMENTS["lamps-impala"] = {
+    "run": "IMPALA",
+    "env": "lamps",
+    "stop": {"training_iteration": 1},
+    "config": {
+        "num_workers": 1,
+        "num_gpus": 0,
+        "rollout_fragment_length": 16,
+        "train_batch_size": 32,
+        "min_iter_time_s": 0,
+        "model": {"fcnet_hiddens": [16]},
+    },
+}
