@@ -29,9 +29,9 @@ def train(store: Path, source: Path, *words: str) -> Ran:
     return run(local(*words, "--source", str(source), "--job", "newer", "--store", str(store)))
 
 
-def evaluated(store: Path, *words: str) -> Dict[str, Any]:
+def evaluated(store: Path) -> Dict[str, Any]:
     """What the evaluation of the job tells of it, of five episodes and one video."""
-    asked = ("newer", "--episodes", "5", "videos=1", "--job", "played", "--store", str(store), *words)
+    asked = ("newer", "--episodes", "5", "videos=1", "--job", "played", "--store", str(store))
     played = run(evaluation(*asked))
     assert played.status == 0, played
     output = Finished(store, "played", played).unpack("output.tar.gz", store / "played-output")
@@ -49,10 +49,18 @@ def test_one_of_our_own_is_trained_drawn_and_evaluated_and_that_is_said_once(tmp
     assert all(4 <= each["length"] <= 20 for each in about["episodes"]) and len(about["videos"]) == 1, about
 
 
-def test_workers_have_it_adapted_too(tmp_path: Path) -> None:
-    ran = train(tmp_path, OURS, "lamps", "config.num_workers=1", "run=IMPALA", "stop.training_iteration=1")
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["lamps", "config.num_workers=1"], GO_ON),
+        (["lamps-impala"], "count as ended in IMPALA: V-trace"),
+    ],
+    ids=["PPO", "IMPALA"],
+)
+def test_workers_have_it_adapted_too(words: List[str], told: str, tmp_path: Path) -> None:
+    ran = train(tmp_path, OURS, *words)
     assert ran.status == 0, ran
-    assert ran.stdout.count(LINE.format("lamps", "count as ended in IMPALA: V-trace")) == 1, ran
+    assert ran.stdout.count(LINE.format("lamps", told)) == 1, ran
 
 
 def test_one_that_is_not_made_to_be_drawn_has_no_videos_which_is_said_once(tmp_path: Path) -> None:
@@ -70,7 +78,7 @@ def test_one_of_gymnasiums_in_its_own_wrappers_is_trained_and_evaluated(name: st
     ran = train(tmp_path, GYMNASIUMS, name)
     assert ran.status == 0, ran
     assert ran.stdout.count(LINE.format(name, GO_ON)) == 1, ran
-    about = evaluated(tmp_path, "--source", str(GYMNASIUMS))
+    about = evaluated(tmp_path)
     assert all(0 < each["length"] <= most for each in about["episodes"]), about
     assert len(about["videos"]) == (name != "flat"), about
 
