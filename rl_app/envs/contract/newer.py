@@ -110,7 +110,8 @@ def adapted(env: Any, name: str, seen: bool = False) -> Any:
     Raises:
         UserError: it steps many at once, as only Gymnasium does.
     """
-    if from_gymnasium(env) and hasattr(env, "single_observation_space"):  # its wrappers may have num_envs, too
+    # Wrappers of one environment may have num_envs too, and warn of what they are asked for and hand on
+    if from_gymnasium(env) and hasattr(getattr(env, "unwrapped", env), "single_observation_space"):
         many = f"its {type(env).__name__} steps many at once, as only Gymnasium does"
         raise UserError(f"env = {name}: {many}: expected one, of which RLlib makes as many as asked for")
     stack = _stack(env)

@@ -45,7 +45,7 @@ def construct(
 
 def is_vector(env: Any) -> bool:
     """Return whether an environment steps many at once."""
-    return hasattr(env, "vector_step") and not isinstance(env, gym.Env)
+    return not isinstance(env, gym.Env) and hasattr(env, "vector_step")
 
 
 def inner_envs(many: Any) -> List[Any]:
