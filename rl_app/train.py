@@ -188,12 +188,15 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
         together = running.cluster.wait(job.settings.hosts_deadline)
         job = hyperparameters.parse(contract.hyperparameters, together, own.experiments)
     trial = Trial(job, {**ENVS, **own.envs})
+    from rl_app.envs.contract import newer
     from rl_app.envs.contract.trial import try_out, try_out_many
-    from rl_app.training import ray_runtime, warm_start
+    from rl_app.training import ray_runtime, truncation, warm_start
 
     warm_start.check(running.paths.data / sagemaker.WEIGHTS, job.trial["run"], job.trial["env"])
     create, name, seed = trial.made(strict=True, as_rllib=True), job.trial["env"], job.settings.seed
     env = try_out(create, name, job.trial, trial.config, seed)
+    if newer.is_adapted(env):
+        running.say(truncation.about(name, job.trial["run"], trial.config))
     if name in own.envs and trial.steps_many(env):
         try_out_many(trial.made(strict=True, as_rllib=True, many=True)(job.trial["config"].get("env_config", {})), seed)
     if trial.needs_ray:

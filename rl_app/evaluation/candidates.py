@@ -68,7 +68,7 @@ def env_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[
     if env_config is None:
         env_config = known[0]["env_config"] if trained_there else {}
     own, rllibs = (
-        creator(name, envs=envs, manner=Manner(settings.env_deadline, settings.strict_spaces, as_rllib))
+        creator(name, envs=envs, manner=Manner(settings.env_deadline, settings.strict_spaces, as_rllib, drawn=True))
         for as_rllib in (False, True)
     )
     return EvalEnv(name, env_config, own, rllibs)

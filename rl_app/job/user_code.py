@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -118,7 +119,7 @@ def install_requirements(directory: Path, packages: Path) -> None:
         return
     packages.mkdir(parents=True, exist_ok=True)
     held = packages / "constraints.txt"
-    held.write_text("".join(f"{found.metadata['Name']}=={found.version}\n" for found in metadata.distributions()))
+    held.write_text("".join(f"{name}=={version}\n" for name, version in installed().items()))
     command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
     done = subprocess.run(
         [*command, "--prefix", str(packages), "--constraint", str(held), "--requirement", str(file)],
@@ -130,6 +131,17 @@ def install_requirements(directory: Path, packages: Path) -> None:
     if done.returncode != 0:
         raise UserError(f"{file}: {_reason(done.stdout)}")
     _find_modules_in(next(packages.glob("lib/python*/site-packages"), packages))
+
+
+def installed() -> Dict[str, str]:
+    """Return the packages that are installed, and of each the version that is imported.
+
+    The first of a name is: setuptools puts others behind it on the path, of its own and of other versions.
+    """
+    found: Dict[str, str] = {}
+    for each in metadata.distributions():
+        found.setdefault(re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(), each.version)
+    return found
 
 
 def _reason(output: str) -> str:

@@ -102,7 +102,7 @@ def _picture(env: Any) -> Array:
     try:
         picture = env.render(mode="rgb_array")
     except NotImplementedError as error:
-        raise NotRenderableError('render(mode="rgb_array") is not implemented') from error
+        raise NotRenderableError(str(error) or 'render(mode="rgb_array") is not implemented') from error
     if not isinstance(picture, np.ndarray) or picture.ndim != 3 or picture.shape[2] != 3:
         shape = list(picture.shape) if isinstance(picture, np.ndarray) else type(picture).__name__
         raise NotRenderableError(f'render(mode="rgb_array") returns {shape}, not an array of [height, width, 3]')

@@ -46,6 +46,8 @@ def describe(space: Any) -> Dict[str, Any]:
         shape = {} if len(space.shape) == 1 else {"shape": list(space.shape)}
         if kind == "MultiBinary":
             return {"type": kind, "n": math.prod(space.shape), **shape}
+        if np.any(getattr(space, "start", 0)):
+            raise ValueError("a MultiDiscrete that does not start at 0")
         return {"type": kind, "nvec": space.nvec.ravel().tolist(), **shape}
     if kind == "Tuple":
         return {"type": kind, "spaces": [describe(part) for part in space.spaces]}

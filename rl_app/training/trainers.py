@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, Optional
 
-from rl_app.training import replay
+from rl_app.training import replay, truncation
 
 FAST = "PPO"
 # These have an actor of Ray's play even without workers
@@ -20,15 +20,15 @@ def trainer_class(run: str, config: Mapping[str, Any], fast: Optional[bool]) -> 
     if fast is not False and obstacle(run, config) is None:
         from rl_app.training.fast.trainer import FastPPO
 
-        return restorable(FastPPO)
+        return whole(FastPPO)
     from ray.rllib.agents.registry import get_agent_class
 
-    return restorable(get_agent_class(run))
+    return whole(get_agent_class(run))
 
 
-def restorable(kind: Any) -> Any:
-    """Return the class of trainers, as one that restores a checkpoint whole, where Ray does not run, too."""
-    return type(kind.__name__, (RestoredWhole, kind), {})
+def whole(kind: Any) -> Any:
+    """Return the class of trainers, as one that restores a checkpoint whole, and tells truncated episodes apart."""
+    return type(kind.__name__, (RestoredWhole, ToldTruncated, kind), {})
 
 
 class RestoredWhole:
@@ -45,6 +45,15 @@ class RestoredWhole:
         if not self.workers.remote_workers() and "worker" in rest:
             self.workers.local_worker().restore(rest.pop("worker"))
         super().__setstate__(rest)  # type: ignore[misc]  # RLlib's, which has no types
+
+
+class ToldTruncated:
+    """Has a trainer's policies tell an episode that was truncated from one that ended, where the algorithm can."""
+
+    def _make_workers(self, env_creator: Any, policy: Any, config: Mapping[str, Any], *rest: Any, **named: Any) -> Any:
+        if truncation.obstacle(self._name, config) is None:  # type: ignore[attr-defined]  # RLlib's, which has no types
+            policy = truncation.telling(policy)
+        return super()._make_workers(env_creator, policy, config, *rest, **named)  # type: ignore[misc]
 
 
 def obstacle(run: str, config: Mapping[str, Any]) -> Optional[str]:

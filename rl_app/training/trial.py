@@ -42,7 +42,7 @@ class Trial:
 
         settings, output = self.job.settings, self.job.trial["config"].get("output")
         strict = strict or settings.strict_spaces
-        manner = Manner(settings.env_deadline, strict, as_rllib, plain_infos=output is not None)
+        manner = Manner(settings.env_deadline, strict, as_rllib, output is not None, drawn=not as_rllib)
         at_once = envs_at_once(self.envs.get(self.job.trial["env"]), self.config) or 0
         return creator(self.job.trial["env"], settings.seed, self.envs, manner, at_once if many else None)
 

@@ -17,7 +17,7 @@ import shutil
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import gym
 import numpy as np
@@ -74,6 +74,8 @@ class Case(NamedTuple):
     observations: gym.Space
     actions: gym.Space
     config: Mapping[str, Any]
+    newer: bool = False
+    """Whether the environment is written for Gym 0.26."""
 
 
 CASES = {
@@ -85,6 +87,7 @@ CASES = {
     "PPO, Tuple to Tuple": Case("PPO", TUPLE, MIXED, PPO),
     "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}),
     "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}),
+    "PPO, newer": Case("PPO", TUPLE, MIXED, PPO, newer=True),
     "APPO": Case("APPO", BOX, THREE, ON_POLICY),
     "IMPALA": Case("IMPALA", DICT, THREE, ON_POLICY),
     "A2C": Case("A2C", BOX, TORQUES, SMALL),
@@ -97,6 +100,7 @@ CASES = {
     "SimpleQ": Case("SimpleQ", spaces.Discrete(9), THREE, REPLAY),
     "APEX": Case("APEX", BOX, THREE, {**REPLAY, **DISTRIBUTED, "target_network_update_freq": 50}),
     "SAC": Case("SAC", BOX, TORQUES, {**SAC, **FILTERED}),
+    "SAC, newer": Case("SAC", BOX, TORQUES, SAC, newer=True),
     "SAC, Discrete": Case("SAC", TUPLE, THREE, SAC),
     "DDPG": Case("DDPG", DICT, TORQUES, DDPG),
     "APEX_DDPG": Case("APEX_DDPG", BOX, TORQUES, {**DDPG, **DISTRIBUTED, "target_network_update_freq": 50}),
@@ -108,6 +112,7 @@ def environments(case: Case) -> Callable[[Any], gym.Env]:
     """Makes environments of the case, which Ray's workers have to be sent: they cannot import this module."""
     # Each environment has spaces of its own: the generator of one that has drawn does not survive Gym 0.22's pickling
     unused, length = pickle.dumps((case.observations, case.actions)), LONGEST
+    newer = case.newer
 
     class Sampled(gym.Env):
         """Any observation follows on any action; the reward is better for small actions."""
@@ -128,7 +133,17 @@ def environments(case: Case) -> Callable[[Any], gym.Env]:
             reward = -sum(float(np.abs(part).sum()) for part in parts)
             return self.observation_space.sample(), reward, self.steps == length, {}
 
-    return lambda env_config: Sampled()
+    class Newer(Sampled):
+        """The same as Gym 0.26 has it; its episodes are cut, and do not end."""
+
+        def reset(self, seed: Optional[int] = None, options: Any = None) -> Any:
+            return super().reset(), {}
+
+        def step(self, action: Any) -> Any:
+            observation, reward, done, info = super().step(action)
+            return observation, reward, False, done, info
+
+    return lambda env_config: Newer() if newer else Sampled()
 
 
 class Trained(NamedTuple):

@@ -360,8 +360,8 @@ OWN: Dict[str, Tuple[str, str]] = {
     ),
     "five values": (
         environment(step="return np.zeros(1, np.float32), 0.0, False, False, {}"),
-        "env = mine: step gave five values, .*: as Gym 0\\.26 has it; this is Gym 0\\.22: expected "
-        f"\\(observation, reward, done, info\\) \\(envs.py:{CALLED}\\)",
+        "env = mine: step gave five values, .*: expected \\(observation, reward, done, info\\), as its reset does not "
+        f"give \\(observation, info\\) \\(envs.py:{CALLED}\\)",
     ),
     "a requirement against the image": (
         "ENVS = {}",

@@ -2,6 +2,7 @@
 
 import json
 import tarfile
+from importlib import metadata
 
 import pytest
 
@@ -67,3 +68,9 @@ def test_an_archive_with_a_link_is_refused(tmp_path):
         archive.addfile(link)
     with pytest.raises(UserError, match="out of the archive's folder"):
         user_code.unpack(hostile, tmp_path / "code")
+
+
+def test_a_package_is_held_at_the_version_that_is_imported():
+    import setuptools  # noqa: F401  # which puts packages of its own on the path, of other versions
+
+    assert user_code.installed()["typing-extensions"] == metadata.version("typing-extensions")

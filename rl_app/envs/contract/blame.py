@@ -16,6 +16,11 @@ def defined(what: Any) -> str:
         return ""
 
 
+def gave(name: str, owner: Any, where: str, what: str) -> UserError:
+    """Make the error that says what the method ``where`` of an environment gave, and where it is defined."""
+    return UserError(f"env = {name}: {where} gave {what}{defined(getattr(owner, where, None))}")
+
+
 def blamed(error: Exception, name: str, where: str) -> Exception:
     """Give the error as one that names the environment, the file and the line."""
     if isinstance(error, (JobError, UserError)):

@@ -13,13 +13,15 @@ from typing import Any, Mapping, NamedTuple, Tuple
 
 import gym
 
+from rl_app.envs.contract import newer
 from rl_app.envs.contract.blame import blamed
-from rl_app.envs.contract.checks import NEWER, Checks
+from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
 from rl_app.envs.contract.watchdog import WATCHDOG, watched
 from rl_app.job.settings import Settings
 
 FOUR = "(observation, reward, done, info)"
+WITH_FIVE = f", as its reset does not give {newer.PAIR}"
 
 
 class Manner(NamedTuple):
@@ -29,6 +31,7 @@ class Manner(NamedTuple):
         deadline_s: after how long a call of it is taken to hang.
         strict: what lies outside its space ends the job; else it is said once, and trained on.
         as_rllib: its spaces, observations and actions are those that RLlib takes; else those that it declared.
+        drawn: it is to be drawn as a picture, which a newer environment is told where it is made.
         plain_infos: numbers of numpy in ``info`` become Python's, which RLlib's writer of samples can write.
     """
 
@@ -36,6 +39,7 @@ class Manner(NamedTuple):
     strict: bool = Settings.strict_spaces
     as_rllib: bool = True
     plain_infos: bool = False
+    drawn: bool = False
 
 
 USUAL = Manner()
@@ -49,13 +53,15 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
             has them.
     """
 
+    env: Any
+
     def __init__(self, env: gym.Env, name: str, manner: Manner = USUAL) -> None:
         super().__init__(env)
         self._name, self._deadline_s = name, manner.deadline_s
         self._watched = partial(watched, name, manner.deadline_s)
         self._checks = Checks(env, name, manner)
         self.declared, self._act = self._checks.declared, self._checks.act
-        self._plain_infos = manner.plain_infos
+        self._plain_infos, self._adapted = manner.plain_infos, False
         if manner.as_rllib:
             self.observation_space, self.action_space = self._checks.observation_space, self._checks.action_space
 
@@ -66,7 +72,12 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         return self._watched("close", self.env.close)
 
     def reset(self, **kwargs: Any) -> Any:
-        return self._checks.observed("reset", self._watched("reset", self.env.reset, **kwargs))
+        observation = self._watched("reset", self.env.reset, **kwargs)
+        if type(observation) is tuple and newer.is_pair(observation, self.env.observation_space):
+            self.env = newer.adapted(self.env, self._name, seen=True)
+            observation = observation[0]
+        self._adapted = newer.is_adapted(self.env)
+        return self._checks.observed("reset", observation)
 
     def step(self, action: Any) -> Tuple[Any, float, bool, Mapping[str, Any]]:
         action = self._act(action)
@@ -80,8 +91,9 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         finally:
             del WATCHDOG.calls[thread]
         if not isinstance(result, tuple) or len(result) != 4:
-            five = "five values, " if isinstance(result, tuple) and len(result) == 5 else ""
-            raise self._checks.wrong("step", f"{five}{shown(result)}: {NEWER if five else 'expected'} {FOUR}")
+            five = isinstance(result, tuple) and len(result) == 5
+            given = f"five values, {shown(result)}" if five else shown(result)
+            raise self._checks.wrong("step", f"{given}: expected {FOUR}{WITH_FIVE if five else ''}")
         observation, reward, done, info = result
         if type(reward) is not float or not math.isfinite(reward):
             reward = self._checks.reward("step", reward)
@@ -89,4 +101,6 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
             done = self._checks.done("step", done)
         if type(info) is not dict or self._plain_infos:
             info = self._checks.info("step", info)
+        if done and self._adapted and info.get(newer.LIMIT):
+            info = {**info, newer.TRUNCATED: True}
         return self._checks.observed("step", observation), reward, done, info

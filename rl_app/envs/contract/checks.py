@@ -9,7 +9,8 @@ import gym
 
 from rl_app import plain
 from rl_app.envs.contract.actions import acts, copied
-from rl_app.envs.contract.blame import blamed, defined
+from rl_app.envs.contract.blame import blamed, defined, gave
+from rl_app.envs.contract.newer_spaces import from_gymnasium
 from rl_app.envs.contract.notices import say_once
 from rl_app.envs.contract.observations import MisfitError, NotFiniteError, Reader, shown, whole_number
 from rl_app.envs.contract.rllib_spaces import seen_actions, seen_observations
@@ -18,8 +19,6 @@ from rl_app.spaces.description import Space, describe
 
 if TYPE_CHECKING:
     from rl_app.envs.contract.checked import Manner
-
-NEWER = "as Gym 0.26 has it; this is Gym 0.22: expected"
 
 
 class Checks:
@@ -49,7 +48,7 @@ class Checks:
         except Exception as error:
             raise blamed(error, self._name, f"its {which}") from error
         kind = defined(type(self._owner))
-        if not isinstance(space, gym.Space):
+        if not isinstance(space, gym.Space) and not from_gymnasium(space):
             raise UserError(f"env = {self._name}: its {which} is no gym.Space{kind}")
         try:
             return describe(space)
@@ -95,15 +94,12 @@ class Checks:
         except NotFiniteError as error:
             raise self.wrong(where, f"an observation with {error}") from None
         except MisfitError as error:
-            raise self._misfit(where, observation, error) from None
+            raise self._misfit(where, error) from None
         if self._found.strays or self._found.casts:
             self._tell(where)
         return read
 
-    def _misfit(self, where: str, observation: Any, error: MisfitError) -> UserError:
-        newer = isinstance(observation, tuple) and len(observation) == 2 and isinstance(observation[1], dict)
-        if where == "reset" and newer and self.declared[0]["type"] != "Tuple":
-            return self.wrong(where, f"(observation, info), {NEWER} the observation alone")
+    def _misfit(self, where: str, error: MisfitError) -> UserError:
         return self.wrong(where, f"an observation outside its space {self._env.observation_space}: {error}")
 
     def _tell(self, where: str) -> None:
@@ -125,5 +121,4 @@ class Checks:
 
     def wrong(self, where: str, what: str) -> UserError:
         """Make the error that says what a method gave, and where it is defined."""
-        place = defined(getattr(self._owner, where, None))
-        return UserError(f"env = {self._name}: {where} gave {what}{place}")
+        return gave(self._name, self._owner, where, what)

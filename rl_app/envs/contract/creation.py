@@ -12,6 +12,7 @@ from rl_app.envs import ENVS
 from rl_app.envs.contract import vector
 from rl_app.envs.contract.blame import defined
 from rl_app.envs.contract.checked import USUAL, CheckedEnv, Manner
+from rl_app.envs.contract.newer import adapted
 from rl_app.envs.contract.watchdog import WATCHDOG, watched
 from rl_app.errors import UserError
 
@@ -53,7 +54,7 @@ def _create(
     num_envs: Optional[int],
     env_config: Mapping[str, Any],
 ) -> gym.Env:
-    env = _constructed(name, constructor, manner, num_envs, env_config)
+    env = adapted(_constructed(name, constructor, manner, num_envs, env_config), name)
     first = None if seed is None else seed + 1000 * getattr(env_config, "worker_index", 0)
     if vector.is_vector(env):
         if not isinstance(getattr(env, "num_envs", None), int):
@@ -83,7 +84,7 @@ def _constructed(
     watched_call = partial(watched, name, manner.deadline_s, "its constructor")
     if constructor is None:
         return watched_call(gym.make, name, **env_config)
-    return watched_call(vector.construct, constructor, env_config, num_envs or None)
+    return watched_call(vector.construct, constructor, env_config, num_envs or None, manner.drawn)
 
 
 def _gym_ids() -> Any:

@@ -8,14 +8,16 @@ its ``num_envs`` how many it steps. Nothing here needs Ray, which a user's Vecto
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import gym
 
+from rl_app.envs.contract.newer import PICTURE, parameters_of
 from rl_app.errors import UserError
 from rl_app.job.settings import PREFIX
 
 PARAMETER = "num_envs"
+RENDER_MODE = "render_mode"
 # What RLlib does with Gym's environments alone
 ONE_BY_ONE = ("normalize_actions", "monitor", "remote_worker_envs")
 
@@ -29,16 +31,21 @@ def envs_at_once(constructor: Optional[Constructor], config: Mapping[str, Any]) 
     return wanted if takes and wanted > 1 and not any(config.get(key) for key in ONE_BY_ONE) else None
 
 
-def construct(constructor: Constructor, env_config: Mapping[str, Any], num_envs: Optional[int]) -> Any:
-    """Return what the constructor makes: ``num_envs`` at once, or one."""
-    if num_envs is not None:
-        return constructor(dict(env_config), num_envs=num_envs)
-    return constructor(dict(env_config), **({PARAMETER: 1} if _must_have_number(constructor) else {}))
+def construct(
+    constructor: Constructor, env_config: Mapping[str, Any], num_envs: Optional[int], drawn: bool = False
+) -> Any:
+    """Return what the constructor makes: ``num_envs`` at once, or one; ``drawn``, to be drawn as a picture."""
+    given: Dict[str, Any] = {}
+    if num_envs is not None or _must_have_number(constructor):
+        given[PARAMETER] = num_envs or 1
+    if drawn and RENDER_MODE in parameters_of(constructor) and RENDER_MODE not in env_config:
+        given[RENDER_MODE] = PICTURE
+    return constructor(dict(env_config), **given)
 
 
 def is_vector(env: Any) -> bool:
     """Return whether an environment steps many at once."""
-    return hasattr(env, "vector_step") and not isinstance(env, gym.Env)
+    return not isinstance(env, gym.Env) and hasattr(env, "vector_step")
 
 
 def inner_envs(many: Any) -> List[Any]:
@@ -123,16 +130,9 @@ def _one_in(env: Any) -> Optional[One]:
 
 
 def _takes_number(constructor: Constructor) -> bool:
-    return PARAMETER in _parameters(constructor)
+    return PARAMETER in parameters_of(constructor)
 
 
 def _must_have_number(constructor: Constructor) -> bool:
-    parameter = _parameters(constructor).get(PARAMETER)
+    parameter = parameters_of(constructor).get(PARAMETER)
     return parameter is not None and parameter.default is inspect.Parameter.empty
-
-
-def _parameters(constructor: Constructor) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(constructor).parameters
-    except (TypeError, ValueError):  # what is written in C may have none
-        return {}

@@ -14,6 +14,7 @@ from ray.rllib.evaluation.sampler import PerfStats, SyncSampler
 from ray.rllib.policy.policy import clip_action
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
 
+from rl_app.envs.contract.newer import is_truncated
 from rl_app.errors import UserError
 from rl_app.training.fast.columns import Columns
 from rl_app.training.fast.forward import Forward, zeros_of
@@ -98,6 +99,7 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._totals += rewards
         ended = dones | (self._lengths >= self.horizon)
         soft = ended & ~dones if self._soft else np.zeros_like(dones)
+        over = ended & ~soft & ~truncated_of(dones, infos)
         row = {
             "t": self._lengths - 1,
             SampleBatch.EPS_ID: self._episodes,
@@ -105,17 +107,17 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
             SampleBatch.REWARDS: rewards,
             SampleBatch.PREV_ACTIONS: self._actions,
             SampleBatch.PREV_REWARDS: self._rewards,
-            SampleBatch.DONES: np.zeros_like(ended) if self._never_done else ended & ~soft,
+            SampleBatch.DONES: np.zeros_like(ended) if self._never_done else over,
             SampleBatch.INFOS: as_objects(infos),
             **chosen,
         }
         self._actions = self._told_actions = chosen[SampleBatch.ACTIONS]
         self._rewards = self._told_rewards = rewards
-        over = np.flatnonzero(ended)
-        finished = [self._metrics(index) for index in over]
-        row[SampleBatch.NEXT_OBS], self._now = self._observations.next(raw, self._restarted(over, soft, raw))
+        restarts = np.flatnonzero(ended)
+        finished = [self._metrics(index) for index in restarts]
+        row[SampleBatch.NEXT_OBS], self._now = self._observations.next(raw, self._restarted(restarts, soft, raw))
         self._append(row, ended)
-        self._cut(over, finished)
+        self._cut(restarts, finished)
 
     def _metrics(self, index: int) -> RolloutMetrics:
         total = float(self._totals[index])
@@ -177,6 +179,14 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
 def new_episode() -> int:
     """Return the number of a new episode, drawn as RLlib draws it."""
     return random.randrange(int(2e9))
+
+
+def truncated_of(dones: Array, infos: List[Dict[str, Any]]) -> Array:
+    """Tell which environments cut their episode, which then is not done: a value is expected after its last step."""
+    truncated = np.zeros_like(dones)
+    for index in np.flatnonzero(dones):
+        truncated[index] = is_truncated(infos[index])
+    return truncated
 
 
 def as_objects(values: List[Any]) -> Array:

@@ -169,6 +169,16 @@ class NewStyle(Base):
         return observation, reward, done, False, info
 
 
+class HalfNew(Base):
+    """The newer reset, and the older step."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        return super().reset(), {}
+
+
 class Lopsided(Base):
     """Bounds that differ by dimension and are far from zero."""
 
