@@ -11,9 +11,11 @@ import shutil
 from pathlib import Path
 from typing import List
 
+import gym
 import numpy as np
 import pytest
 
+from rl_app.envs.contract.trial import allowed
 from rl_app.job import metrics
 from tests.app.hosts import Hosts
 from tests.app.jobs import REPOSITORY, Finished, Ran, local, run
@@ -81,6 +83,29 @@ def test_every_host_has_the_users_classes(tmp_path: Path) -> None:
         assert hosts.wait() == [0, 0], "".join(host.text + host.log for host in hosts)
     finally:
         hosts.close()
+
+
+@pytest.mark.parametrize("actions", [gym.spaces.Discrete(3), gym.spaces.Discrete(3, start=5)])
+def test_the_check_of_an_environment_draws_what_its_mask_allows(actions: gym.spaces.Discrete) -> None:
+    start = actions.start
+    drawn = {allowed(actions, {"action_mask": np.array([1, 0, 1])}) for _ in range(50)}
+    assert drawn == {start, start + 2}
+    unmasked = [{"action_mask": [0, 0, 0]}, {"action_mask": [1, 0]}, {}, np.zeros(3)]
+    assert all({allowed(actions, each) - start for _ in range(50)} == {0, 1, 2} for each in unmasked)
+
+
+def test_a_network_that_the_users_code_has_registered_by_itself_is_known(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    lines = [
+        "from ray.rllib.models import ModelCatalog",
+        "from ray.rllib.models.tf.fcnet_v2 import FullyConnectedNetwork",
+        "ModelCatalog.register_custom_model('mine', FullyConnectedNetwork)",
+        (NETWORKS / "experiments.py").read_text().replace('"dense"}', '"mine"}'),
+    ]
+    (source / "experiments.py").write_text("\n".join(lines))
+    ran = train(tmp_path / "store", source, "dense")
+    assert ran.status == 0, ran
 
 
 @pytest.mark.parametrize("experiment", ["pairs", "parametric"])
