@@ -25,7 +25,8 @@ class Dense(TFModelV2):
         self.register_variables(self.network.variables)
 
     def forward(self, input_dict, state, seq_lens):
-        logits, self.kept["values"] = self.network(input_dict["obs"])
+        seen = tf.reshape(input_dict["obs_flat"], [-1, *self.obs_space.shape])
+        logits, self.kept["values"] = self.network(seen)
         return logits, state
 
     def value_function(self):
