@@ -29,8 +29,10 @@ from rl_app.evaluation.rollouts import Rollout
 from rl_app.job import hyperparameters, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
 from rl_app.job.settings import Evaluation
+from rl_app.job.user_code import Source
 from rl_app.machine import detect
 from rl_app.masking import masked
+from rl_app.policy import own_classes
 from rl_app.policy.restored_agent import check_files
 from rl_app.reports import evaluation as evaluation_report
 from rl_app.stopping import relay
@@ -111,9 +113,11 @@ def evaluate(contract: Contract, paths: Paths, terminal: TextIO, stop: StopReque
             for name, channel in contract.channels.items()
         ]
         played_in = env_of(candidates, settings, {**ENVS, **own.envs})
-        if agents_to_restore(candidates, settings):
+        to_restore = agents_to_restore(candidates, settings)
+        if to_restore:
             capture(paths.output_data / "evaluate.log")
             stack.enter_context(ray_running())
+            register_classes(own, to_restore)
         rollouts: List[Rollout] = []
         state = "Failed"
         try:
@@ -148,6 +152,14 @@ def agents_to_restore(candidates: Sequence[Candidate], settings: Evaluation) -> 
     for each in pickled:
         check_files(each.directory)
     return pickled
+
+
+def register_classes(own: Source, restored: Sequence[Candidate]) -> None:
+    """Give RLlib the user's own classes; raises UserError where those of an agent are not among them."""
+    classes = own_classes.load(own.directory)
+    for each in restored:
+        classes.check(each.params)
+    classes.registered({})
 
 
 def checked(contract: Contract) -> Evaluation:

@@ -32,7 +32,7 @@ from rl_app.training import member, program
 from rl_app.training.cluster import Cluster
 from rl_app.training.live_upload import uploaded
 from rl_app.training.loop import JobContext, run_trial
-from rl_app.training.trial import Trial
+from rl_app.training.trial import Trial, classes_of
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
         running.say(f"waiting for {', '.join(host for host in contract.hosts if host != contract.head)}")
         together = running.cluster.wait(job.settings.hosts_deadline)
         job = hyperparameters.parse(contract.hyperparameters, together, own.experiments)
-    trial = Trial(job, {**ENVS, **own.envs})
+    trial = Trial(job, {**ENVS, **own.envs}, classes_of(own.directory, job))
+    trial.own.check(job.trial["config"])
     from rl_app.envs.contract import newer
     from rl_app.envs.contract.trial import try_out, try_out_many
     from rl_app.training import ray_runtime, truncation, warm_start
@@ -239,7 +240,8 @@ def main() -> None:
             return
         try:
             run_trial(prepared.trial, prepared.context)
-            if not prepared.context.stop and not sagemaker.has_model(paths):
+            exports = prepared.trial.job.settings.export
+            if exports and not prepared.context.stop and not sagemaker.has_model(paths):
                 raise JobError(f"{paths.model} is empty at the end of the job, which left its model there")
         except BaseException as error:
             failure = explained(error, paths)

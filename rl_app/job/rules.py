@@ -50,8 +50,9 @@ def _workers_fit_gpus(part: float, values: Values) -> bool:
     return _workers(values) <= places.of_gpus(values["machine"], part, values["config.num_gpus"])
 
 
-# All other algorithms drop the setting in silence.
+# All other algorithms drop use_lstm, and custom_action_dist, in silence.
 RECURRENT = ("PPO", "APPO", "IMPALA", "A2C", "A3C", "PG")
+SAMPLING = (*RECURRENT, "MARWIL")
 # These learn only from what workers send, and without one wait for ever. APEX spreads its exploration over
 # the workers and divides by one less than their number.
 LEAST_WORKERS = {"APPO": 1, "IMPALA": 1, "A3C": 1, "APEX": 2, "APEX_DDPG": 2}
@@ -86,6 +87,12 @@ RULES = (
         "config.model.custom_model",
         lambda _, values: not values["config.model.use_lstm"],
         "must be null where config.model.use_lstm is true",
+    ),
+    Rule("config.model.custom_action_dist", lambda _, values: values["run"] in SAMPLING, "must be null with %(run)s"),
+    Rule(
+        "config.model.custom_preprocessor",
+        lambda _, values: not values.get("export", True),
+        "an exported policy has no code of your own: let a wrapper of the environment do it, or give export=false",
     ),
     Rule(
         "config.model.vf_share_layers",

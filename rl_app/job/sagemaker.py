@@ -17,7 +17,7 @@ from rl_app.job.config_file import read_object
 
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 CHANNEL_NAME = re.compile(r"[A-Za-z0-9.\-_]{1,64}")
-SOURCE_FILES = ("envs.py", "experiments.py")
+SOURCE_FILES = ("envs.py", "experiments.py", "models.py", "callbacks.py")
 """What a user's code may be besides a program: environments and experiments for the job built into the image."""
 RESERVED = ("sagemaker_", "_tuning_objective_metric")
 """How the hyperparameters begin that are SageMaker's own."""

@@ -71,6 +71,10 @@ class Settings:
         default=None,
         metadata={"help": "`false`: PPO samples and learns by RLlib's own code: the same, later"},
     )
+    export: bool = field(
+        default=True,
+        metadata={"help": "`false`: the job leaves its checkpoints and no model, for what cannot be exported"},
+    )
 
 
 OURS = frozenset(setting.name for setting in fields(Settings))

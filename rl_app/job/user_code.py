@@ -1,5 +1,7 @@
 """A user's own code: environments and experiments merged into ours, and the packages that they need.
 
+Networks and what else RLlib is given by class stand in :mod:`rl_app.policy.own_classes`, which imports RLlib.
+
 It lies in ``/opt/ml/code``, as SageMaker's local mode mounts it, or where ``sagemaker_submit_directory`` says
 (a directory, a tar archive, or one in S3), as SageMaker's estimators upload it, or in the channel ``code``, as its
 SDK 3 hands it over.
@@ -75,7 +77,7 @@ def contents(directory: Path) -> List[Path]:
     """Return what of a source directory goes with a job: all but hidden files and byte code.
 
     Raises:
-        UserError: no such directory, or neither envs.py nor experiments.py in it.
+        UserError: no such directory, or none of the files in it that make it a source.
     """
     if not directory.is_dir():
         raise UserError(f"--source {directory}: there is no such directory")
@@ -167,14 +169,14 @@ def load(directory: Path) -> Source:
     """Import ``envs.py`` and ``experiments.py`` of a directory; an entry of theirs comes before one of ours.
 
     Raises:
-        UserError: neither file is there, an import fails, or a registry is no dict of names.
+        UserError: no file of a source is there, an import fails, or a registry is no dict of names.
     """
     _check_source(directory)
     _find_modules_in(directory)
     return Source(
         directory,
-        _registry(directory, "envs", "ENVS"),
-        {**EXPERIMENTS, **_registry(directory, "experiments", "EXPERIMENTS")},
+        registry(directory, "envs", "ENVS"),
+        {**EXPERIMENTS, **registry(directory, "experiments", "EXPERIMENTS")},
     )
 
 
@@ -220,21 +222,32 @@ def known_envs(directory: Path) -> Optional[Mapping[str, Callable[..., Any]]]:
 def _where_known(directory: Path, module: str, name: str) -> Optional[Dict[str, Any]]:
     try:
         _find_modules_in(directory)
-        return _registry(directory, module, name)
+        return registry(directory, module, name)
     except UserError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
             return None
         raise
 
 
-def _registry(directory: Path, module: str, name: str) -> Dict[str, Any]:
-    file = directory / f"{module}.py"
-    if not file.exists():
+def registry(directory: Path, module: str, name: str, optional: bool = False) -> Dict[str, Any]:
+    """Return a registry of the source; {} where its module is not there, or where it is optional and not in it.
+
+    Raises:
+        UserError: the import fails, or the registry is no dict of names.
+    """
+    if not (directory / f"{module}.py").exists():
         return {}
+    found = attribute(module, name)
+    if found is None and optional:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UserError(f"{directory / module}.py: {name} must be a dict of names, such as {name} = {{'mine': …}}")
+    return found
+
+
+def attribute(module: str, name: str) -> Any:
+    """Return what a module of the source has by a name, None where it has nothing; raises UserError."""
     try:
-        registry = getattr(importlib.import_module(module), name, None)
+        return getattr(importlib.import_module(module), name, None)
     except Exception as error:
         raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    if not isinstance(registry, dict) or not all(isinstance(key, str) for key in registry):
-        raise UserError(f"{file}: {name} must be a dict of names, such as {name} = {{'mine': …}}")
-    return registry

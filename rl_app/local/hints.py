@@ -78,7 +78,8 @@ def after(
             what = "its report.html, evaluation.json and videos" if request.command == "evaluate" else "what it left"
             yield hint(fetch(name, caller), what)
     elif status == "Completed":
-        yield hint(["scripts/evaluate", name, *caller.place()], "what the policy is worth")
+        if left.model:
+            yield hint(["scripts/evaluate", name, *caller.place()], "what the policy is worth")
         if caller.code is not None and not (left.kept_source and not caller.code):
             settings = map(masked_word, with_another_seed(request, seed).settings())
             again = [*settings, *caller.code, *caller.trains()]
@@ -87,11 +88,15 @@ def after(
         how = "go on from the last checkpoint" if left.checkpoints else "start it again, as it had no checkpoint"
         if status == "Stopped" or left.checkpoints:
             yield hint(["scripts/train", "--resume", name, *caller.trains()], how)
-        if left.checkpoints and not (left.model or left.program):
+        if left.checkpoints and not (left.model or left.program or _exports_nothing(request)):
             enough = ["--resume", name, "stop.training_iteration=1", *caller.trains()]
             yield hint(["scripts/train", *enough], "the model of its best checkpoint, without more training")
         if status == "Failed" and left.output:
             yield hint(fetch(name, caller), "what it left until then")
+
+
+def _exports_nothing(request: JobRequest) -> bool:
+    return request.hyperparameters.get("export", "").lower() == "false"
 
 
 def fetch(name: str, caller: Caller) -> List[str]:

@@ -20,6 +20,7 @@ from rl_app.job import hyperparameters, sagemaker, user_code
 from rl_app.job.settings import PREFIX, Job, Settings
 from rl_app.local import flags
 from rl_app.machine import Machine
+from rl_app.policy.own_classes import NO_CLASSES
 
 Place = Callable[[str], str]
 """Says where a file or directory of this machine is where the job runs."""
@@ -204,7 +205,9 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
     if request.command == "evaluate":
         hyperparameters.parse_evaluation(request.hyperparameters)
     elif not request.resume:  # what an earlier job adds is known with its record alone
-        job_of(request.raw, machine, experiments(request))
+        job = job_of(request.raw, machine, experiments(request))
+        if job and not request.source:
+            NO_CLASSES.check(job.trial["config"])
 
 
 def contents(request: JobRequest) -> Sequence[Path]:

@@ -99,8 +99,6 @@ def policy_facts(
         describe(preprocessor._obs_space),
         describe(policy.action_space),
     )
-    # MultiDiscrete and Tuple actions have a partial of the class
-    distribution = getattr(policy.dist_class, "func", policy.dist_class)
     return {
         "algorithm": trainer._name,
         "env": config["env"],
@@ -109,7 +107,7 @@ def policy_facts(
         "action_space": action_space,
         "observation_size": int(preprocessor.size),
         "observation_filter": None if observation_filter is None else observation_filter._asdict(),
-        "action_distribution": distribution.__name__,
+        "action_distribution": _name_of(policy.dist_class),
         "normalize_actions": config["normalize_actions"],
         "clip_actions": config["clip_actions"],
         "state_sizes": [int(tensor.shape[-1]) for tensor in policy._state_inputs],
@@ -119,6 +117,12 @@ def policy_facts(
         "training": dict(training),
         "versions": versions(),
     }
+
+
+def _name_of(dist_class: Any) -> str:
+    """Return the name of RLlib's class; of another, which none of RLlib's names may stand for, with its module."""
+    kind = getattr(dist_class, "func", dist_class)  # MultiDiscrete and Tuple actions have a partial of the class
+    return str(kind.__name__ if kind.__module__.startswith("ray.rllib.") else f"{kind.__module__}.{kind.__name__}")
 
 
 def versions() -> Dict[str, str]:

@@ -94,6 +94,7 @@ def _log_probability(distribution: Any, mode: Any) -> Any:
     """
     from ray.rllib.models.tf.tf_action_dist import Categorical, MultiActionDistribution, MultiCategorical
     from ray.rllib.utils import try_import_tf
+    from ray.rllib.utils.tuple_actions import TupleActions
 
     tf = try_import_tf()
     if isinstance(distribution, MultiActionDistribution):
@@ -102,6 +103,10 @@ def _log_probability(distribution: Any, mode: Any) -> Any:
         return tf.add_n([_log_probability(part, None) for part in distribution.cats])
     if isinstance(distribution, Categorical):
         return tf.reduce_max(tf.nn.log_softmax(distribution.inputs), axis=1)
+    if isinstance(mode, TupleActions):  # a distribution of the user's own, given the row that it is given in training
+        rows = [tf.reshape(part, [tf.shape(part)[0], -1]) for part in mode.batches]
+        whole = all(part.dtype.is_integer for part in rows)
+        return distribution.logp(tf.concat([tf.cast(part, tf.int64 if whole else tf.float32) for part in rows], axis=1))
     return distribution.logp(mode)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Tuple
 
 from rl_app.policy.freezing import FrozenPolicy
+from rl_app.spaces.description import describe
+from rl_app.spaces.flattening import flat_limits
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +49,30 @@ def sampled_outputs(policy: Any, frozen: FrozenPolicy) -> Tuple[Dict[str, Any], 
     """Return a few inputs of the network, and the actions for them by the policy's own session."""
     import numpy as np
 
-    rng, feeds = np.random.default_rng(0), {}
+    feeds = {}
     for name in used_inputs(frozen):
         dtype, shape = frozen.placeholders[name]
         sizes = [AGREEING if size is None else size for size in shape]
-        drawn = rng.normal(size=sizes) if name == "observations" else np.full(sizes, name == "seq_lens")
+        drawn = _observations(policy, sizes) if name == "observations" else np.full(sizes, name == "seq_lens")
         feeds[name] = np.asarray(drawn, dtype.as_numpy_dtype)
     actions = [name for name in frozen.outputs if name.startswith("actions_")]
     found = policy.get_session().run(
         [frozen.outputs[name] for name in actions], {frozen.inputs[name]: value for name, value in feeds.items()}
     )
     return feeds, dict(zip(actions, found))
+
+
+def _observations(policy: Any, sizes: List[int]) -> Any:
+    """Draw what the network might see: within its space, without which a mask of actions would be none."""
+    import numpy as np
+
+    drawn = np.random.default_rng(0).normal(size=sizes)
+    seen = policy.observation_space
+    space = describe(getattr(seen, "original_space", seen))
+    if policy.config["observation_filter"] != "NoFilter":
+        return drawn
+    low, high = flat_limits(space)
+    return np.clip(drawn.reshape(sizes[0], -1), low, high).reshape(sizes)
 
 
 def write_onnx(frozen: FrozenPolicy, file: Path) -> None:

@@ -148,6 +148,8 @@ class Policy:
         distribution = self.facts["action_distribution"]
         # RLlib calls the Q values the logits of a Categorical; its agents explore by epsilon-greedy instead
         by_value = "q_values" in self.facts["outputs"] and distribution == "Categorical"
+        if "." in distribution:
+            return f"{distribution} is of your own code, of which the exported policy has the best action alone"
         if by_value or not can_draw(distribution):
             return f"{self.facts['algorithm']} has no distribution to sample an action from"
         return None

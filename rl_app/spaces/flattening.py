@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from rl_app.errors import UserError
-from rl_app.spaces.description import Array, Space, is_float, leaves, shape_of, start_of
+from rl_app.spaces.description import Array, Space, is_float, leaves, limits_of, shape_of, start_of
 
 # RLlib takes any box of this shape for an Atari machine's memory, and scales it
 ATARI_RAM_SHAPE = [128]
@@ -34,6 +34,23 @@ class Leaf(NamedTuple):
 def size(space: Space) -> int:
     """Count the numbers that an observation of the space has in RLlib's flat vector."""
     return sum(leaf.width for leaf in leaves_of(space, np.float32))
+
+
+def flat_limits(space: Space) -> Tuple[Array, Array]:
+    """Give the least and the greatest value of each number of the flat vector, infinite where there is none."""
+    pairs = [_flat_limits(leaf) for _, leaf in leaves(space)]
+    low, high = (np.concatenate(side) for side in zip(*pairs))
+    return low, high
+
+
+def _flat_limits(leaf: Space) -> Tuple[Array, Array]:
+    if leaf["type"] == "Box":
+        scaled = leaf["shape"] == ATARI_RAM_SHAPE
+        low, high = (side.astype(np.float64).ravel() for side in limits_of(leaf))
+        return (np.full_like(low, -math.inf), np.full_like(high, math.inf)) if scaled else (low, high)
+    if leaf["type"] == "MultiDiscrete":
+        return np.zeros(len(leaf["nvec"])), np.array(leaf["nvec"], np.float64) - 1
+    return np.zeros(int(leaf["n"])), np.ones(int(leaf["n"]))
 
 
 def leaves_of(space: Space, dtype: Any) -> Iterator[Leaf]:

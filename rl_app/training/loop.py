@@ -15,6 +15,7 @@ from rl_app.job.metrics import History, row
 from rl_app.job.sagemaker import Paths
 from rl_app.machine import Machine, detect
 from rl_app.policy import soundness
+from rl_app.policy.exportable import check_exportable
 from rl_app.reports.facts import facts
 from rl_app.stopping.stop_request import IterationDropped, StoppedEarly, StopRequest
 from rl_app.terminal.console import Display
@@ -73,6 +74,8 @@ def train(trial: Trial, context: JobContext, display: Display, recorder: Recorde
             with trainer_of(trial, context, display) as trainer:
                 for line in trainers.fallbacks(trainer, run, config, fast):
                     display.phase(line)
+                if trial.exports_own:
+                    check_exportable(trainer.get_policy())
                 Loop(trainer, trial, context, display, recorder).run()
             return
         except HostLostError as error:
@@ -150,7 +153,12 @@ class Loop:
         """
         self._resume()
         self._train()
-        self._export_best()
+        if self._job.settings.export:
+            self._export_best()
+        else:
+            self._display.phase("no model, as export = false; a job can go on from the checkpoints")
+        self._display.phase(verdict(self._history, self._job.trial["stop"]))
+        self._display.now("making the last video and the report")
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint, where SageMaker (or local mode) put some back; else from what is given."""
@@ -181,7 +189,7 @@ class Loop:
                 break
             if frequency and self._trainer.iteration % frequency == 0:
                 self._save()
-                self._recorder.offer(self._trainer, self._history.reward_of(self._trainer.iteration))
+                self._offer(self._trainer.iteration)
         if not self._history.rows:
             raise StoppedEarly
         if stop:
@@ -216,7 +224,7 @@ class Loop:
         trainer, history, display = self._trainer, self._history, self._display
         best = checkpoints.restore_best(trainer, self._checkpoints, history.reward_of, display.phase)
         display.phase(f"exporting the policy of iteration {best.iteration}, the best checkpoint")
-        self._recorder.offer(trainer, history.reward_of(best.iteration))
+        self._offer(best.iteration)
         known = next((row for row in history.rows if row["training_iteration"] == best.iteration), {})
         about = {"job": self._context.name, "experiment": self._job.settings.experiment, **known}
         observation_filter = mean_std(trainer)
@@ -224,8 +232,11 @@ class Loop:
         constant = observation_filter and soundness.never_changed(*observation_filter)
         if constant:
             display.phase(constant)
-        display.phase(verdict(history, self._job.trial["stop"]))
-        display.now("making the last video and the report")
+
+    def _offer(self, iteration: int) -> None:
+        """Have a video made of the policy as it is now, where it can be exported."""
+        if self._job.settings.export:
+            self._recorder.offer(self._trainer, self._history.reward_of(iteration))
 
 
 def verdict(history: History, stop_at: Mapping[str, float]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional
+from typing import Any, Callable, List, Mapping, Optional
 
 from rl_app.training import replay, truncation
+from rl_app.training.fast.no_loop import NoLoopError
 
 FAST = "PPO"
 # These have an actor of Ray's play even without workers
@@ -26,6 +27,17 @@ def trainer_class(run: str, config: Mapping[str, Any], fast: Optional[bool]) -> 
     return whole(get_agent_class(run))
 
 
+def built(run: str, config: Mapping[str, Any], fast: Optional[bool], build: Callable[[Any], Any]) -> Any:
+    """Build the trainer of :func:`trainer_class`; RLlib's own where the faster twin cannot learn the user's network."""
+    try:
+        return build(trainer_class(run, config, fast))
+    except NoLoopError as error:
+        reason = str(error)
+    trainer = build(trainer_class(run, config, False))
+    trainer.no_loop = reason
+    return trainer
+
+
 def whole(kind: Any) -> Any:
     """Return the class of trainers, as one that restores a checkpoint whole, and tells truncated episodes apart."""
     return type(kind.__name__, (RestoredWhole, ToldTruncated, kind), {})
@@ -35,6 +47,8 @@ class RestoredWhole:
     """Has a trainer's replay buffers within reach, and one without workers not ask Ray to keep what it restores."""
 
     workers: Any
+    no_loop: Optional[str] = None
+    """Why the faster twin, which was tried, could not learn the network."""
 
     def _init(self, *arguments: Any) -> None:
         with replay.within_reach() as self.local_replay:
@@ -75,7 +89,7 @@ def fallbacks(trainer: Any, run: str, config: Mapping[str, Any], fast: Optional[
     """
     if fast is False or (fast is None and run != FAST):
         return []
-    reason = obstacle(run, config)
+    reason = obstacle(run, config) or trainer.no_loop
     if reason:
         return [f"trained by RLlib's own sampler and optimizer: {reason}"]
     from rl_app.training.fast.trainer import fallbacks

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator,
 from rl_app import algorithms
 from rl_app.errors import UserError
 from rl_app.job.settings import PREFIX, Job
-from rl_app.machine import Machine, has_cuda
+from rl_app.machine import Machine, detect, has_cuda
+from rl_app.policy import own_classes
+from rl_app.policy.own_classes import NO_CLASSES, OwnClasses, chosen
 from rl_app.training import trainers
 from rl_app.training.imports import import_rllib
 
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the job built into the image trains: the checked job, and the registry of its environments."""
+    """What the job built into the image trains: the checked job, its environments, and the user's own classes."""
 
     job: Job
     envs: Mapping[str, Callable[..., Any]]
+    own: OwnClasses = NO_CLASSES
 
     @property
     def creator(self) -> Creator:
@@ -61,6 +64,11 @@ class Trial:
         """Return the same with so many workers."""
         config = {**self.job.trial["config"], "num_workers": number}
         return replace(self, job=replace(self.job, trial={**self.job.trial, "config": config}))
+
+    @property
+    def exports_own(self) -> bool:
+        """Says whether what it exports has classes of the user's own in it, which may not let themselves be."""
+        return self.job.settings.export and bool(chosen(self.job.trial["config"]))
 
     @property
     def needs_ray(self) -> bool:
@@ -104,6 +112,21 @@ def runtime(
     return ray_runtime.imported(machine, gpus["num_gpus"])
 
 
+def classes_of(directory: Optional[Path], job: Job) -> OwnClasses:
+    """Return what RLlib is given of a source, which is imported with the GPUs in sight that the trainer will see.
+
+    Raises:
+        UserError: it cannot be imported, or is no class of RLlib's.
+    """
+    if directory is None or not own_classes.there(directory):
+        return NO_CLASSES
+    from rl_app.training import ray_runtime
+
+    with ray_runtime.imported(detect(), gpus_of(job.trial)["num_gpus"]):
+        import_rllib()
+        return own_classes.load(directory)
+
+
 def check_gpus(num_gpus: float) -> None:
     """Raise UserError where TensorFlow sees fewer GPUs than the trainer asks for: it would train on the CPU, silently.
 
@@ -132,11 +155,12 @@ def build_trainer(trial: Trial, directory: Path) -> Any:
     job, env = trial.job, trial.job.trial["env"]
     check_gpus(gpus_of(job.trial)["num_gpus"])
     register_env(env, trial.creator)
-    given = with_lstm({**job.trial["config"], "env": env, "seed": job.settings.seed})
-    trainer = trainers.trainer_class(job.trial["run"], job.trial["config"], job.settings.fast)(
-        config=given,
-        env=env,
-        logger_creator=lambda merged: TrialLogger(given, str(directory)),
+    given = with_lstm({**trial.own.registered(job.trial["config"]), "env": env, "seed": job.settings.seed})
+    trainer = trainers.built(
+        job.trial["run"],
+        job.trial["config"],
+        job.settings.fast,
+        lambda kind: kind(config=given, env=env, logger_creator=lambda merged: TrialLogger(given, str(directory))),
     )
     if job.settings.filter_clip is not None:
         clip_filters(trainer, job.settings.filter_clip)

@@ -33,6 +33,8 @@ from rl_app.job.metrics import Row
 from rl_app.job.rules import LEAST_WORKERS
 from rl_app.machine import Machine
 from rl_app.policy.episodes import Exported
+from rl_app.policy.exportable import check_exportable
+from rl_app.policy.own_classes import OwnClasses
 from rl_app.policy.policy import Policy
 from tests.app.any_space import as_json, values
 from tests.app.serving import Served
@@ -67,6 +69,20 @@ OFF_POLICY = {key: value for key, value in REPLAY.items() if key != "model"}
 DDPG = {**OFF_POLICY, "actor_hiddens": [16, 16], "critic_hiddens": [16, 16]}
 SAC = {**OFF_POLICY, "Q_model": {"fcnet_hiddens": [16]}, "policy_model": {"fcnet_hiddens": [16]}}
 DISTRIBUTED = {"num_gpus": 0, "optimizer": {"num_replay_buffer_shards": 1, "debug": False}}
+
+
+PAIRS = spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])
+CHOICES = spaces.Box(-10.0, 10.0, (3, 2), np.float32)
+MASKED = spaces.Dict({"action_mask": spaces.MultiBinary(3), "avail_actions": CHOICES, "cart": BOX})
+
+
+def own(name: str) -> Dict[str, Any]:
+    """What chooses a network of the user's own."""
+    return {"custom_model": name}
+
+
+DENSE = own("dense")
+AUTOREGRESSIVE = {**own("autoregressive"), "custom_action_dist": "pairs"}
 
 
 class Case(NamedTuple):
@@ -105,6 +121,18 @@ CASES = {
     "DDPG": Case("DDPG", DICT, TORQUES, DDPG),
     "APEX_DDPG": Case("APEX_DDPG", BOX, TORQUES, {**DDPG, **DISTRIBUTED, "target_network_update_freq": 50}),
     "TD3": Case("TD3", BOX, TORQUES, {**DDPG, **FILTERED}),
+    # Networks and distributions of a user's own, of tests/app/networks
+    "PPO, own network": Case("PPO", BOX, THREE, {**PPO, "model": DENSE}),
+    "PPO, own network, Dict to Tuple": Case("PPO", DICT, MIXED, {**PPO, **FILTERED, "model": DENSE}),
+    "PPO, own CNN": Case("PPO", spaces.Box(0.0, 1.0, (6, 6, 3), np.float32), THREE, {**PPO, "model": own("frames")}),
+    "PPO, own mask": Case("PPO", MASKED, THREE, {**PPO, "model": own("parametric"), "vf_share_layers": True}),
+    "PPO, own LSTM": Case("PPO", BOX, THREE, {**PPO, "model": {**own("recurrent"), "max_seq_len": 8}}),
+    "PPO, own distribution": Case("PPO", BOX, THREE, {**PPO, "model": {**DENSE, "custom_action_dist": "sharp"}}),
+    "PPO, autoregressive": Case("PPO", spaces.Discrete(2), PAIRS, {**PPO, "model": AUTOREGRESSIVE}),
+    "A2C, own network": Case("A2C", BOX, TORQUES, {**SMALL, "model": DENSE}),
+    "DQN, own network": Case("DQN", BOX, THREE, {**REPLAY, "model": DENSE}),
+    "SAC, own network": Case("SAC", BOX, TORQUES, {**SAC, "model": DENSE}),
+    "DDPG, own network": Case("DDPG", BOX, TORQUES, {**DDPG, "model": DENSE}),
 }
 
 
@@ -179,12 +207,17 @@ def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory
 def trainer(case: Case, directory: Path, rows: List[Row]) -> Iterator[Any]:
     """An agent that has begun to learn, built as the job of an experiment builds it; ``rows`` gets its iterations."""
     from rl_app.training.trial import Trial, build_trainer
+    from tests.app.networks import models
 
     workers = {"num_workers": LEAST_WORKERS.get(case.algorithm, 0)}
     common = {**ONE_THREAD, **workers, "min_iter_time_s": 0}
     experiment = {"run": case.algorithm, "env": "sampled", "config": {**common, **case.config}}
     job = parse({"experiment": "case", "seed": "1"}, MACHINE, {"case": experiment})
-    agent = build_trainer(Trial(job, {"sampled": environments(case)}), directory)
+    classes = OwnClasses({"custom_model": models.MODELS, "custom_action_dist": models.ACTION_DISTRIBUTIONS})
+    trial = Trial(job, {"sampled": environments(case)}, classes)
+    agent = build_trainer(trial, directory)
+    if trial.exports_own:
+        check_exportable(agent.get_policy())
     try:
         until(lambda: has_learned(agent, agent.get_policy().get_weights(), rows), 60)
         has_learned(agent, {}, rows)  # one more, for what is counted from one to the next

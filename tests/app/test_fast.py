@@ -91,6 +91,34 @@ def test_batches_and_weights_are_those_of_rllib(number: int, settings: Dict[str,
         assert results[0]["episodes_this_iter"] == results[1]["episodes_this_iter"]
 
 
+@pytest.mark.parametrize(("name", "number"), [("dense", 0), ("nested", 0), ("dense", 3)])
+def test_a_network_of_ones_own_learns_as_by_rllib(name: str, number: int) -> None:
+    """Also one that keeps what it computed in a dict, or in another network inside it."""
+    from ray.rllib.models import ModelCatalog
+
+    from tests.app.networks.models import MODELS
+
+    ModelCatalog.register_custom_model(name, MODELS[name])
+    settings = {"model": {"custom_model": name}, "vf_share_layers": True}
+    theirs, ours = (trainer(kind, settings, number) for kind in (PPOTrainer, FastPPO))
+    assert not list(fallbacks(ours))
+    for turn in range(2):
+        results = alike(turn, theirs.train, ours.train)
+        same_learning(theirs, ours, 1e-5 if turn == 0 else 1e-4, *(result["info"]["learner"] for result in results))
+    same_values(theirs, ours)
+
+
+def same_values(theirs: Any, ours: Any) -> None:
+    """What the network says of an observation, asked of it once the loop is there."""
+    policies = [each.get_policy() for each in (theirs, ours)]
+    seen = np.zeros((1, *policies[0].observation_space.shape), np.float32)
+    values = [
+        each.get_session().run(each.extra_compute_action_fetches()["vf_preds"], {each._obs_input: seen})
+        for each in policies
+    ]
+    np.testing.assert_allclose(*values, rtol=1e-3, atol=1e-4)
+
+
 def alike(seed: int, *calls: Callable[[], Any]) -> List[Any]:
     """What the calls give, each with the same random numbers of Python and numpy."""
     results = []

@@ -14,6 +14,7 @@ from rl_app.policy.loading import Input, Network
 from rl_app.policy.policy import Policy
 from rl_app.serving.observations import Observations
 from rl_app.spaces.description import describe
+from rl_app.spaces.flattening import flat_limits
 from tests.app.any_space import any_space, as_json, values
 
 FACTS = {
@@ -48,6 +49,8 @@ def test_any_observation_is_flattened_as_rllib_flattens_it(
     rllibs = np.stack([np.asarray(preprocessor.transform(each), policy.dtype).ravel() for each in observations])
     np.testing.assert_array_equal(policy.flatten(observations), rllibs)
     assert policy.observation_size == preprocessor.size
+    low, high = (side.astype(np.float32) for side in flat_limits(describe(space)))
+    assert (low <= rllibs.astype(np.float32)).all() and (rllibs.astype(np.float32) <= high).all()
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

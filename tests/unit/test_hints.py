@@ -61,6 +61,13 @@ def test_where_the_trainer_died_a_checkpoint_becomes_the_model() -> None:
     assert model not in commands("Failed", died._replace(checkpoints=False))
 
 
+def test_a_job_that_was_to_leave_no_model_is_not_evaluated() -> None:
+    asked = JobRequest("train", {**TRAINED.hyperparameters, "export": "False"}, job="a")
+    left = OURS._replace(model=False)
+    assert commands("Completed", left, request=asked) == ["scripts/train cartpole config.lr=0.1 seed=4 export=False"]
+    assert commands("Stopped", left, request=asked) == ["scripts/train --resume a"]
+
+
 @pytest.mark.parametrize(
     ("status", "changes", "expected"),
     [

@@ -185,7 +185,8 @@ class TestNames:
             (
                 "sed=1",
                 "unknown; did you mean seed? known are experiment, command, seed, max_run, env_deadline, "
-                "strict_spaces, filter_clip, hosts_deadline, on_host_lost, head_group, replay_mb, fast, rl.training.…",
+                "strict_spaces, filter_clip, hosts_deadline, on_host_lost, head_group, replay_mb, fast, export, "
+                "rl.training.…",
             ),
             (
                 "rl.training.lr=1",
@@ -425,6 +426,8 @@ class TestValues:
             ("run=DQN config.model.use_lstm=true", "DQN has no LSTM in Ray 0.8.5; PPO, APPO, IMPALA"),
             ("config.model.lstm_use_prev_action_reward=true", "sees observations only"),
             ("config.model.use_lstm=true config.model.custom_model=x", "must be null where"),
+            ("run=DQN config={} config.model.custom_action_dist=x", "must be null with DQN"),
+            ("config.model.custom_preprocessor=x", "let a wrapper of the environment do it, or give export=false"),
             ("config.model.vf_share_layers=false", "PPO reads config.vf_share_layers instead"),
             ("run=SAC config.lr=0.1", "SAC does not read it"),
             ("run=TD3 config.model.fcnet_hiddens=[8]", "TD3 has settings of its own for its networks"),
@@ -447,6 +450,8 @@ class TestValues:
             "config.num_workers=2",
             "config.num_workers=2 config.evaluation_num_workers=1",
             "config.model.use_lstm=true",
+            "config.model.custom_preprocessor=x export=false",
+            "config.model.custom_model=x config.model.custom_action_dist=x",
             "run=A3C config.num_workers=1",
             "run=SAC config.num_workers=1 config.compress_observations=true",
             "run=DDPG config.grad_norm_clipping=10",

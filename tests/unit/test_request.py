@@ -153,12 +153,24 @@ def test_the_help_of_evaluate_lists_every_setting() -> None:
     assert [setting.name for setting in fields(Evaluation) if setting.name not in shown.stdout] == []
 
 
+def test_a_network_of_ones_own_without_a_source_is_refused() -> None:
+    with pytest.raises(UserError) as refused:
+        request.check(asked("train", "cartpole", "config.model.custom_model=mine"))
+    assert str(refused.value) == (
+        'rl.training.config.model.custom_model = "mine": unknown: MODELS of models.py, in the directory of --source, '
+        "has the names"
+    )
+
+
 def test_a_folder_of_sources_is_told_from_one(tmp_path: Path) -> None:
     (tmp_path / "all" / "one").mkdir(parents=True)
     (tmp_path / "all" / "one" / "envs.py").write_text("ENVS = {}\n")
     with pytest.raises(UserError) as refused:
         request.check(asked("train", "mine", "--source", str(tmp_path / "all")))
-    assert str(refused.value) == (f"{tmp_path}/all: has neither envs.py nor experiments.py, but {tmp_path}/all/one has")
+    assert str(refused.value) == (
+        f"{tmp_path}/all: has neither envs.py nor experiments.py nor models.py nor callbacks.py, "
+        f"but {tmp_path}/all/one has"
+    )
 
 
 def test_a_bucket_whose_name_is_too_short_is_told_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 import gym
+import numpy as np
 
 from rl_app.envs.contract import vector
 from rl_app.envs.contract.creation import Creator
@@ -38,11 +39,11 @@ def try_out(
         check_fit(env, name, trial["run"], config)
         vector.check(env, name, config)
         env.action_space.seed(seed)
-        env.reset()
+        observation = env.reset()
         for _ in range(TRIAL_STEPS):
-            _, _, done, _ = env.step(env.action_space.sample())
+            observation, _, done, _ = env.step(allowed(env.action_space, observation))
             if done:
-                env.reset()
+                observation = env.reset()
     finally:
         env.close()
     return env
@@ -56,10 +57,18 @@ def try_out_many(env: Any, seed: Optional[int]) -> None:
     """
     try:
         env.action_space.seed(seed)
-        env.vector_reset()
+        observations = list(env.vector_reset())
         for _ in range(TRIAL_STEPS):
-            dones = env.vector_step([env.action_space.sample() for _ in range(env.num_envs)])[2]
-            for index in (index for index, done in enumerate(dones) if done):
-                env.reset_at(index)
+            found, _, dones, _ = env.vector_step([allowed(env.action_space, each) for each in observations])
+            observations = [env.reset_at(index) if done else found[index] for index, done in enumerate(dones)]
     finally:
         env.close()
+
+
+def allowed(actions: gym.Space, observation: Any) -> Any:
+    """Draw an action; where the observation has an ``action_mask`` of a Discrete's, one that it allows."""
+    mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
+    drawn = iter(actions.sample, None)
+    if mask is None or np.shape(mask) != (getattr(actions, "n", None),) or not np.any(mask):
+        return next(drawn)
+    return next(action for action in drawn if mask[action - getattr(actions, "start", 0)])

@@ -18,6 +18,7 @@ from ray.rllib.policy.sample_batch import SampleBatch
 from ray.rllib.utils import try_import_tf
 
 from rl_app.training.fast.minibatches import Minibatches
+from rl_app.training.fast.no_loop import NoLoopError
 from rl_app.training.fast.session import ready
 
 tf = try_import_tf()
@@ -51,7 +52,7 @@ def obstacle(policy: Any) -> Optional[str]:
 
 
 class Loop:
-    """The loop for a policy, added to its graph."""
+    """The loop for a policy, added to its graph; raises NoLoopError where it cannot be."""
 
     def __init__(self, policy: Any) -> None:
         self._at_once = FIRST_STEPS
@@ -61,7 +62,7 @@ class Loop:
             self._inputs = [(name, tf.placeholder(given.dtype, given.shape)) for name, given in policy._loss_inputs]
             rows, bounds = tf.placeholder(tf.int32, [None]), tf.placeholder(tf.int32, [None, 2])
             last_epoch = tf.placeholder(tf.int32, [])
-            sums = _loop(policy, dict(self._inputs), rows, bounds, last_epoch)
+            sums = _checked_loop(policy, dict(self._inputs), rows, bounds, last_epoch)
             session.run(tf.variables_initializer([each for each in tf.global_variables() if each not in before]))
         self._run = ready(session, [sums], [rows, bounds, last_epoch, *(fed for _, fed in self._inputs)])
 
@@ -76,6 +77,21 @@ class Loop:
             took = (time.perf_counter() - began) / len(bounds)
             self._at_once = max(1, int(LONGEST_CALL_S / took))
         return {**dict(zip(FIGURES, (sums / (steps - minibatches.last_epoch)).tolist())), "model": {}}
+
+
+def _checked_loop(policy: Any, *arguments: Any) -> Any:
+    """Return :func:`_loop`; raises NoLoopError where the network cannot be in one, or has left a tensor behind."""
+    try:
+        sums = _loop(policy, *arguments)
+    except Exception as error:  # the user's own code, and whatever it raises
+        raise NoLoopError(f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0]}") from error
+    try:
+        inside = policy.model.value_function().op._get_control_flow_context() is not None
+    except ValueError:  # TensorFlow's, for what is computed outside of the loop from what is inside
+        inside = True
+    if inside:
+        raise NoLoopError("an object beside the network remembers its last values")
+    return sums
 
 
 def _loop(policy: Any, columns: Mapping[str, Any], rows: Any, bounds: Any, last_epoch: Any) -> Any:
@@ -106,7 +122,18 @@ def _step(policy: Any, minibatch: Dict[str, Any]) -> Tuple[Any, Mapping[str, Any
     them, that share all variables with the originals.
     """
     twin = copy.copy(policy)
-    twin.model = copy.copy(policy.model)
+    twin.model = _twin(policy.model)
     loss = ppo_surrogate_loss(twin, twin.model, policy.dist_class, minibatch)
     gradients = [pair for pair in clip_gradients(twin, policy._optimizer, loss) if pair[0] is not None]
     return policy._optimizer.apply_gradients(gradients), kl_and_loss_stats(twin, minibatch)
+
+
+def _twin(model: ModelV2) -> ModelV2:
+    """Return a copy that shares the variables, with copies of the networks and lists that it keeps tensors in."""
+    twin = copy.copy(model)
+    for name, value in vars(model).items():
+        if isinstance(value, ModelV2):
+            setattr(twin, name, _twin(value))
+        elif isinstance(value, (dict, list)):
+            setattr(twin, name, copy.copy(value))
+    return twin
