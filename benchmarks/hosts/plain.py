@@ -18,7 +18,7 @@ def main(hosts: int, step_s: float, iterations: int) -> None:
     """Waits for the hosts, trains, and prints a line an iteration."""
     while not joined(hosts):
         time.sleep(0.1)
-    register_env("Waiting", Waiting)
+    register_env("Waiting", lambda env_config: Waiting(env_config))
     trainer = PPOTrainer(config=config(hosts, step_s), env="Waiting")
     for iteration in range(1, iterations + 1):
         steps = trainer.train()["timesteps_total"]
