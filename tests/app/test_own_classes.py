@@ -94,6 +94,12 @@ def test_the_check_of_an_environment_draws_what_its_mask_allows(actions: gym.spa
     assert all({allowed(actions, each) - start for _ in range(50)} == {0, 1, 2} for each in unmasked)
 
 
+def test_the_check_of_an_environment_draws_actions_of_every_space() -> None:
+    spaces = gym.spaces
+    for actions in (spaces.Box(-1.0, 1.0, (3,)), spaces.MultiDiscrete([2, 3]), spaces.Tuple([spaces.Discrete(2)] * 2)):
+        assert actions.contains(allowed(actions, {"action_mask": np.ones(2)}))
+
+
 def test_a_network_that_the_users_code_has_registered_by_itself_is_known(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

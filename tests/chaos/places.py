@@ -138,7 +138,7 @@ class ContainedJob(StoredJob):
         reader = docker("create", "--volume", f"{volume}:/jobs", S3_IMAGE).strip()
         with suppress(AssertionError):  # it has left nothing there
             docker("cp", f"{reader}:/jobs/{self.name}/checkpoints", str(self.base))
-        docker("rm", reader)
+        docker("rm", "-v", reader)
 
     def await_end_of_family(self, deadline_s: float) -> List[str]:
         return [*super().await_end_of_family(deadline_s), *self._containers()]

@@ -68,7 +68,9 @@ def try_out_many(env: Any, seed: Optional[int]) -> None:
 def allowed(actions: gym.Space, observation: Any) -> Any:
     """Draw an action; where the observation has an ``action_mask`` of a Discrete's, one that it allows."""
     mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
-    drawn = iter(actions.sample, None)
+    action = actions.sample()
     if mask is None or np.shape(mask) != (getattr(actions, "n", None),) or not np.any(mask):
-        return next(drawn)
-    return next(action for action in drawn if mask[action - getattr(actions, "start", 0)])
+        return action
+    while not mask[action - getattr(actions, "start", 0)]:
+        action = actions.sample()
+    return action
