@@ -41,6 +41,7 @@ FLAGS = (
     Flag("--interrupt-after", "S", "train", "rehearse a spot interruption: after S seconds it is stopped, and goes on"),
     Flag("--store", "URL", "train evaluate", "s3://BUCKET[/PREFIX], or a directory where nothing runs in Docker"),
     Flag("--source", "DIR", "train evaluate", "envs.py and experiments.py of your own, and what they import"),
+    Flag("--channel", "NAME=DIR|s3://…", "train evaluate", "data for the job, in input/data/NAME", many=True),
     Flag("--program", "FILE", "train", "a program of your own, in place of the job built in"),
     Flag("--dependency", "DIR", "train", "a package for --program", many=True),
     Flag("--experiment", "NAME", "train", "the same as EXPERIMENT"),
