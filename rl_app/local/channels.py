@@ -30,6 +30,11 @@ class Data:
     store: Store
     keys: Sequence[str]
 
+    @property
+    def top(self) -> List[str]:
+        """The names of the files at the top."""
+        return [key for key in self.keys if "/" not in key]
+
     def fetch(self, directory: Path) -> None:
         """Bring it here, as SageMaker brings the files below a prefix of S3."""
         for key in self.keys:
@@ -70,9 +75,9 @@ def check(places: Mapping[str, str]) -> None:
         _refuse_empty(_typed(name, place), os.listdir(place))
 
 
-def files(place: str) -> Optional[List[str]]:
-    """List the names in a channel's directory; None for what is not on this machine."""
-    return None if "://" in place else os.listdir(place)
+def listed(places: Mapping[str, str]) -> Dict[str, Optional[List[str]]]:
+    """List the names at the top of each channel; None for those that are not on this machine."""
+    return {name: None if "://" in place else os.listdir(place) for name, place in places.items()}
 
 
 def located(places: Mapping[str, str], environ: Mapping[str, str]) -> Dict[str, Data]:

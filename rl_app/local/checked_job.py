@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from rl_app.errors import UserError
-from rl_app.job import hyperparameters, metrics, sagemaker, user_code
+from rl_app.job import hyperparameters, metrics, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Paths
 from rl_app.job.settings import PREFIX, Job, Settings
 from rl_app.local import channels
@@ -88,12 +88,14 @@ def check_job(
         if earlier.get("TrainingJobStatus") == "Completed":
             _check_raised(store, asked.resume or "", job)
     settings = settings_of(raw, job)
+    data = channels.located(channels.of_earlier(earlier, asked.channels), environ)
+    if job is not None:
+        offline.check(job.trial["config"], {name: each.top for name, each in data.items()})
     base = _work(work, store, asked.name, environ)
     if not hyperparameters.is_program(raw):
         raw["experiment"] = settings.experiment
     weights = (artifacts.locate(each, store, environ, checkpoints_too=True) for each in asked.models)
     models = dict(zip([sagemaker.WEIGHTS], weights))
-    data = channels.located(channels.of_earlier(earlier, asked.channels), environ)
     return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, hosts, data)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS
-from rl_app.job import hyperparameters, sagemaker, user_code
+from rl_app.job import hyperparameters, offline, sagemaker, user_code
 from rl_app.job.settings import PREFIX, Job, Settings
 from rl_app.local import channels, flags
 from rl_app.machine import Machine
@@ -214,7 +214,9 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
     if request.command == "evaluate":
         hyperparameters.parse_evaluation(request.hyperparameters)
     elif not request.resume:  # what an earlier job adds is known with its record alone
-        job_of(request.raw, machine, experiments(request))
+        job = job_of(request.raw, machine, experiments(request))
+        if job is not None:
+            offline.check(job.trial["config"], channels.listed(request.channels))
 
 
 def contents(request: JobRequest) -> Sequence[Path]:
