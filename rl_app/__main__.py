@@ -11,6 +11,7 @@ USAGE = """usage: docker run IMAGE COMMAND, or python -m rl_app COMMAND
   evaluate  play episodes with the models in /opt/ml/input/data: a training job too
   serve     answer over HTTP with the model in /opt/ml/model, as an endpoint: `serve --help` says more
   local     play SageMaker around `train` and `evaluate` on this machine: `local --help` says more
+  convert   make a table of transitions what offline training reads: `convert --help` says more
   board     show the jobs of a store in TensorBoard: `board --help` says more
   doctor    say what this container finds where it runs, and what is wrong: `doctor --help` says more
   help      this text
@@ -39,6 +40,10 @@ def main(arguments: List[str]) -> int:
         from rl_app.local import job
 
         return job.main(rest)
+    if command == "convert":
+        from rl_app import convert
+
+        return convert.main(rest)
     if command == "board":
         from rl_app import board
 

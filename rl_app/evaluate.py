@@ -21,7 +21,7 @@ from rl_app.envs import ENVS, silence_gym
 from rl_app.envs.contract import notices
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.evaluation.candidate import Candidate
-from rl_app.evaluation.candidates import algorithm_of, env_of, read, ready_to_play
+from rl_app.evaluation.candidates import algorithm_of, env_of, models_of, read, ready_to_play
 from rl_app.evaluation.playing import play
 from rl_app.evaluation.recordings import record
 from rl_app.evaluation.results import leave, results, surroundings
@@ -110,7 +110,7 @@ def evaluate(contract: Contract, paths: Paths, terminal: TextIO, stop: StopReque
         said = stack.enter_context(notices.opened())
         candidates = [
             read(name, channel, artifacts.opened(channel, Path(scratch) / name))
-            for name, channel in contract.channels.items()
+            for name, channel in models_of(contract.channels).items()
         ]
         played_in = env_of(candidates, settings, {**ENVS, **own.envs})
         to_restore = agents_to_restore(candidates, settings)

@@ -18,7 +18,7 @@ from rl_app import disk
 from rl_app.envs import ENVS
 from rl_app.envs.contract.notices import opened
 from rl_app.errors import JobError, UserError, reason_of
-from rl_app.job import hyperparameters, sagemaker, user_code
+from rl_app.job import hyperparameters, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
 from rl_app.machine import detect
 from rl_app.reports import live
@@ -187,6 +187,7 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
         running.say(f"waiting for {', '.join(host for host in contract.hosts if host != contract.head)}")
         together = running.cluster.wait(job.settings.hosts_deadline)
         job = hyperparameters.parse(contract.hyperparameters, together, own.experiments)
+    job = offline.placed(job, contract.channels, running.paths.output_data)
     trial = Trial(job, {**ENVS, **own.envs}, classes_of(own.directory, job))
     trial.own.check(job.trial["config"])
     from rl_app.envs.contract import newer

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 from rl_app.errors import UserError
 from rl_app.evaluation.candidate import Candidate, EvalEnv, Say
 from rl_app.evaluation.rollouts import Rollout
+from rl_app.job.sagemaker import MODEL
 from rl_app.job.settings import Evaluation
 from rl_app.masking import masks
 from rl_app.policy.episodes import Exported
@@ -22,7 +23,10 @@ from rl_app.storage import artifacts
 if TYPE_CHECKING:
     from rl_app.envs.contract.creation import Creator
 
-ALONE = "model"
+
+def models_of(channels: Mapping[str, Path]) -> Mapping[str, Path]:
+    """Return the channels that hold a model each: the one called ``model``, or all where there is none."""
+    return {MODEL: channels[MODEL]} if MODEL in channels else channels
 
 
 def read(name: str, channel: Path, directory: Path) -> Candidate:
@@ -30,7 +34,7 @@ def read(name: str, channel: Path, directory: Path) -> Candidate:
     file = directory / artifacts.POLICY
     facts = read_facts(file) if file.exists() else {}
     # A model alone is in the channel `model`, which says nothing of it
-    own = facts.get("training", {}).get("job") if name == ALONE else None
+    own = facts.get("training", {}).get("job") if name == MODEL else None
     return Candidate(own or name, channel, directory, facts, params_of(directory))
 
 

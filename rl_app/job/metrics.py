@@ -111,10 +111,14 @@ class History:
         return self.rows[-1] if self.rows else None
 
     def reward_of(self, iteration: int) -> float:
-        """Return the mean reward seen at ``iteration``; minus infinity where no episode had ended."""
+        """Return the mean reward seen at ``iteration``, that of its evaluation where training plays no episodes.
+
+        Where no episode had ended it is minus infinity.
+        """
         for known in reversed(self.rows):
-            if known["training_iteration"] == iteration and known["episode_reward_mean"] is not None:
-                return float(known["episode_reward_mean"])
+            rewards = (known["episode_reward_mean"], known.get("evaluation_reward_mean"))
+            if known["training_iteration"] == iteration and rewards != (None, None):
+                return float(next(reward for reward in rewards if reward is not None))
         return -math.inf
 
 

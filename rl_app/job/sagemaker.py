@@ -25,6 +25,8 @@ CODE, DRIVERS = "code", "sm_drivers"
 """The channels in which version 3 of SageMaker's SDK hands over a user's code, and the scripts that start it."""
 WEIGHTS = "checkpoint"
 """The channel with the model or the checkpoints that a training begins with."""
+MODEL = "model"
+"""The channel with the one model that an evaluation plays; what lies beside it in others is its environment's."""
 MOST_READ = 10_000
 """Hyperparameters, far more than SageMaker's 100; to look for what each of a million was meant to be takes minutes."""
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from rl_app.errors import UserError
-from rl_app.job import hyperparameters, metrics, sagemaker, user_code
+from rl_app.job import hyperparameters, metrics, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Paths
 from rl_app.job.settings import PREFIX, Job, Settings
+from rl_app.local import channels
+from rl_app.local.channels import Data
 from rl_app.local.hints import Caller
 from rl_app.local.opt_ml import base_of, check_base
 from rl_app.local.record import HEARTBEAT_S, utc_now
@@ -32,6 +34,7 @@ class CheckedJob:
     ``hyperparameters`` are those that were asked for, with those of the earlier run.
     ``code`` is what goes with the job as the user's own: the files and folders of a source, or of a program.
     ``models`` are what an evaluation evaluates, or a training begins with, by the channel that each goes to.
+    ``channels`` are the user's own data, by the channel that each goes to.
     ``hosts`` are the names of the containers that join it; of one machine's job there are none.
     """
 
@@ -45,6 +48,12 @@ class CheckedJob:
     models: Mapping[str, Model]
     caller: Caller
     hosts: Sequence[str] = ()
+    channels: Mapping[str, Data] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Mapping[str, Union[Model, Data]]:
+        """What lies in each of its channels."""
+        return {**self.models, **self.channels}
 
     @property
     def is_evaluation(self) -> bool:
@@ -67,7 +76,8 @@ def check_job(
     if asked.command == "evaluate":
         models, settings = _evaluation(asked, store, environ)
         base = _work(work, store, asked.name, environ)
-        return CheckedJob(store, asked, asked.raw, settings, base, {}, contents(asked), models, caller)
+        data = channels.located(asked.channels, environ)
+        return CheckedJob(store, asked, asked.raw, settings, base, {}, contents(asked), models, caller, channels=data)
     earlier = _resumable(store, asked.resume) if asked.resume else {}
     raw = _merged(asked, earlier.get("HyperParameters", {}))
     # a job that goes on with the source that it was made with is checked once that is here
@@ -78,12 +88,15 @@ def check_job(
         if earlier.get("TrainingJobStatus") == "Completed":
             _check_raised(store, asked.resume or "", job)
     settings = settings_of(raw, job)
+    data = channels.located(channels.of_earlier(earlier, asked.channels), environ)
+    if job is not None:
+        offline.check(job.trial["config"], {name: each.top for name, each in data.items()})
     base = _work(work, store, asked.name, environ)
     if not hyperparameters.is_program(raw):
         raw["experiment"] = settings.experiment
     weights = (artifacts.locate(each, store, environ, checkpoints_too=True) for each in asked.models)
     models = dict(zip([sagemaker.WEIGHTS], weights))
-    return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, hosts)
+    return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, hosts, data)
 
 
 def _merged(asked: JobRequest, before: Mapping[str, str]) -> Dict[str, str]:
@@ -126,9 +139,12 @@ def _evaluation(asked: JobRequest, store: Store, environ: Mapping[str, str]) -> 
     models = [artifacts.locate(each, store, environ) for each in asked.models] or [artifacts.newest(store)]
     if settings.env and (asked.source or not any(model.source for model in models)):
         _check_env_name(settings.env, asked.source)
-    channels = {"model": models[0]} if len(models) == 1 else dict(_channels(models))
+    if asked.channels and len(models) > 1:
+        given = " ".join(asked.channel_words())
+        raise UserError(f"{given}: goes with one model, as without a channel model each channel is one to compare")
+    by_channel = {sagemaker.MODEL: models[0]} if len(models) == 1 else dict(_channels(models))
     subject = f"{models[0].name[:30]}-evaluation"
-    return channels, Settings(subject, "evaluate", settings.seed, settings.max_run)
+    return by_channel, Settings(subject, "evaluate", settings.seed, settings.max_run)
 
 
 def _channels(models: Sequence[Model]) -> Iterator[Tuple[str, Model]]:

@@ -46,6 +46,7 @@ FLAGS = (
         "train evaluate",
         "envs.py, experiments.py, models.py, callbacks.py of your own, and what they import",
     ),
+    Flag("--channel", "NAME=DIR|s3://…", "train evaluate", "data for the job, in input/data/NAME", many=True),
     Flag("--program", "FILE", "train", "a program of your own, in place of the job built in"),
     Flag("--dependency", "DIR", "train", "a package for --program", many=True),
     Flag("--experiment", "NAME", "train", "the same as EXPERIMENT"),

@@ -17,8 +17,8 @@ class Caller:
     """What of a script's command line its hints repeat, for without it they would mean something else.
 
     ``code`` are the flags of the user's own code, with its paths on the machine where they were typed; None where
-    these cannot be known. ``in_docker`` is whether the job's own store is that of docker-compose.yml; ``volume`` is
-    where a job in Docker runs.
+    these cannot be known; ``channels`` are those of the user's data. ``in_docker`` is whether the job's own store is
+    that of docker-compose.yml; ``volume`` is where a job in Docker runs.
     """
 
     engine: Optional[str] = None
@@ -28,6 +28,7 @@ class Caller:
     in_docker: bool = False
     volume: str = ""
     hosts: int = 1
+    channels: Sequence[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return it as a word of a command line."""
@@ -39,9 +40,9 @@ class Caller:
         return [word for name, value in flags if value for word in (name, value)]
 
     def trains(self) -> List[str]:
-        """Return the same, and those that say on what of the machine a job trains."""
+        """Return the same, and those that say on what a job trains, of the machine and of the user's data."""
         hosts = ["--hosts", str(self.hosts)] if self.hosts > 1 else []
-        return [*self.place(), *(["--gpu"] if self.gpu else []), *hosts]
+        return [*self.place(), *(["--gpu"] if self.gpu else []), *hosts, *self.channels]
 
 
 def caller_of(text: Optional[str], request: JobRequest, in_docker: bool) -> Caller:
@@ -49,8 +50,9 @@ def caller_of(text: Optional[str], request: JobRequest, in_docker: bool) -> Call
     if text:
         return Caller(**{**json.loads(text), "in_docker": in_docker})
     if in_docker:  # where the paths are those of the container
-        return Caller(store=request.store, code=None if request.code else [], in_docker=True)
-    return Caller("process", store=request.store, code=request.code_words())
+        code: Optional[Sequence[str]] = None if request.code else []
+        return Caller(store=request.store, code=code, in_docker=True, channels=request.channel_words())
+    return Caller("process", store=request.store, code=request.code_words(), channels=request.channel_words())
 
 
 class Left(NamedTuple):

@@ -39,13 +39,15 @@ examples:
   python -m rl_app local train --job my-first --store s3://bucket/prefix
   python -m rl_app local train --resume my-first max_run=600
   python -m rl_app local train --interrupt-after 20s
+  python -m rl_app local train --channel data=episodes --program train.py
   python -m rl_app local evaluate
   python -m rl_app local evaluate my-first another deterministic=false --episodes 100 --seed 7
   python -m rl_app local evaluate s3://bucket/prefix/my-first/output/model.tar.gz
   python -m rl_app local upload my-first          what a job could not upload, once its store is back
 
 Where an argument is not given, the environment is asked: EXPERIMENT, HYPERPARAMETERS (words KEY=VALUE as in a
-shell, or a JSON object), JOB, STORE, MODEL (for evaluate), and SAGEMAKER_BASE_DIR for --work.
+shell, or a JSON object), JOB, STORE, MODEL (for evaluate), CHANNELS (words NAME=s3://…), and SAGEMAKER_BASE_DIR for
+--work.
 Exit status: 0 completed, 1 failed, 2 refused, 130 or 143 stopped by Ctrl-C or by SIGTERM and max_run.
 """
 
@@ -107,6 +109,9 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str]) -> Tuple[JobRequest,
     caller = caller_of(options.called, asked, in_docker=bool(environ.get("RL_IMAGE")))
     caller = replace(caller, volume=environ.get("RL_WORK_VOLUME", ""))
     names = options.hosts.split(",") if options.hosts else []
+    if names and asked.channels:
+        given = " ".join(asked.channel_words())
+        raise UserError(f"{given}: not together with --hosts, of which one alone would have it")
     if names and asked.command == "evaluate":
         raise UserError(f"--hosts {options.hosts}: an evaluation runs on one host")
     return asked, options.work or environ.get("SAGEMAKER_BASE_DIR"), caller, names
@@ -122,6 +127,8 @@ def _play(request: CheckedJob, command: Sequence[str], environ: Mapping[str, str
         say(f"job {name}: its files go to {request.store.url}/{name}")
         for model in request.models.values():
             say(f"model {model.name}: {model.uri}")
+        for channel, data in request.channels.items():
+            say(f"channel {channel}: {data.uri}")
         base = request.work or base_of(request.store, name, environ) or Path(tempfile.mkdtemp(prefix=f"{name}-"))
         try:
             paths = stage(request, record, base)

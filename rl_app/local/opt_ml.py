@@ -98,7 +98,7 @@ def stage(request: CheckedJob, record: Record, base: Path) -> Paths:
     staged = {"sagemaker_s3_output": request.store.url, **_stage_code(request, name, paths)}
     config.write("hyperparameters.json", as_json({**request.hyperparameters, **staged}))
     config.write(
-        "inputdataconfig.json", as_json({channel: {"TrainingInputMode": "File"} for channel in request.models})
+        "inputdataconfig.json", as_json({channel: {"TrainingInputMode": "File"} for channel in request.inputs})
     )
     config.write(
         "resourceconfig.json",
@@ -111,9 +111,9 @@ def stage(request: CheckedJob, record: Record, base: Path) -> Paths:
         restore(request.store, f"{name}/{layout.CHECKPOINTS}", paths.checkpoints)
     # once they are whole: what the next run finds is brought over the store's
     DirectoryStore(base).write(RUN, as_json(record["Local"]))
-    for channel, model in request.models.items():
+    for channel, content in request.inputs.items():
         shutil.rmtree(paths.data / channel, ignore_errors=True)
-        model.fetch(paths.data / channel)
+        content.fetch(paths.data / channel)
     return paths
 
 

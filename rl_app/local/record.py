@@ -20,7 +20,6 @@ from rl_app.job import metrics
 from rl_app.job.sagemaker import Paths
 from rl_app.machine import process_space, started_at
 from rl_app.storage import layout
-from rl_app.storage.artifacts import Model
 from rl_app.storage.base import Store
 from rl_app.storage.job_record import Record
 
@@ -78,7 +77,7 @@ def _new_record(request: CheckedJob, name: str, environ: Mapping[str, str]) -> R
         "CreationTime": now,
         "LastModifiedTime": now,
         "HyperParameters": request.hyperparameters,
-        "InputDataConfig": [_channel(channel, model) for channel, model in request.models.items()],
+        "InputDataConfig": [_channel(name, each.uri) for name, each in request.inputs.items()],
         "AlgorithmSpecification": {"TrainingImage": environ.get("RL_IMAGE") or None},
         "Versions": _versions(),
         "OutputDataConfig": {"S3OutputPath": url},
@@ -92,11 +91,11 @@ def _new_record(request: CheckedJob, name: str, environ: Mapping[str, str]) -> R
     }
 
 
-def _channel(name: str, model: Model) -> Record:
+def _channel(name: str, uri: str) -> Record:
     """Return a channel as DescribeTrainingJob gives it."""
     return {
         "ChannelName": name,
-        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": model.uri}},
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
     }
 
 

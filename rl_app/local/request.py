@@ -10,15 +10,15 @@ import json
 import os
 import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS
-from rl_app.job import hyperparameters, sagemaker, user_code
+from rl_app.job import hyperparameters, offline, sagemaker, user_code
 from rl_app.job.settings import PREFIX, Job, Settings
-from rl_app.local import flags
+from rl_app.local import channels, flags
 from rl_app.machine import Machine
 from rl_app.policy.own_classes import NO_CLASSES
 
@@ -31,7 +31,8 @@ class JobRequest:
     """A job, as the command line and the environment ask for it.
 
     ``hyperparameters`` have their full names, and ``command`` is not among them; ``models`` are what an evaluation
-    evaluates, none for the newest, or the one that a training begins with. Paths are as they were given.
+    evaluates, none for the newest, or the one that a training begins with; ``channels`` are where the user's own data
+    lies, by name. Paths are as they were given.
     """
 
     command: str
@@ -44,6 +45,7 @@ class JobRequest:
     program: Optional[str] = None
     dependencies: Sequence[str] = ()
     interrupt_after: Optional[str] = None
+    channels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> Optional[str]:
@@ -72,7 +74,7 @@ class JobRequest:
         words = [*words, *self.settings()]
         for name, value in self._named(store):
             words += [name, value] if value else []
-        return words + self.code_words(placed)
+        return words + self.channel_words(placed) + self.code_words(placed)
 
     def settings(self) -> List[str]:
         """Return the experiment and the words KEY=VALUE, keys as short as they can be typed."""
@@ -87,7 +89,13 @@ class JobRequest:
 
     def mounts(self) -> List[str]:
         """Return the files and directories of this machine that the job has to see."""
-        return [*(model for model in self.models if is_path(model)), *self.code]
+        data = (place for place in self.channels.values() if "://" not in place)
+        return [*(model for model in self.models if is_path(model)), *data, *self.code]
+
+    def channel_words(self, placed: Place = str) -> List[str]:
+        """Return the flags of the user's own data."""
+        places = self.channels.items()
+        return channels.words({name: place if "://" in place else placed(place) for name, place in places})
 
     def code_words(self, placed: Place = str) -> List[str]:
         """Return the flags of the user's own code."""
@@ -113,8 +121,8 @@ def is_path(model: str) -> bool:
 def parse(options: argparse.Namespace, command: str, environ: Mapping[str, str] = os.environ) -> JobRequest:
     """Make the request of a command line that :func:`flags.read` has read, and of the environment.
 
-    EXPERIMENT, HYPERPARAMETERS, JOB and MODEL of the environment count where an argument is not given. Its STORE
-    does not: that is where the job's own environment keeps jobs, and is asked there.
+    EXPERIMENT, HYPERPARAMETERS, JOB, MODEL and CHANNELS of the environment count where an argument is not given.
+    Its STORE does not: that is where the job's own environment keeps jobs, and is asked there.
 
     Raises:
         UserError: a flag of another command, or words that cannot be read.
@@ -135,6 +143,7 @@ def parse(options: argparse.Namespace, command: str, environ: Mapping[str, str] 
         program=options.program,
         dependencies=tuple(options.dependency),
         interrupt_after=options.interrupt_after,
+        channels=channels.parse(options.channel or shlex.split(environ.get("CHANNELS", ""))),
     )
     seconds_until_interrupted(job)
     return job
@@ -199,6 +208,7 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
     if request.name:
         sagemaker.check_job_name(request.name)
     contents(request)
+    channels.check(request.channels)
     for model in request.models:
         if is_path(model) and not os.path.exists(os.path.expanduser(model)):
             raise UserError(f"{model}: there is no such file or directory")
@@ -206,8 +216,10 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
         hyperparameters.parse_evaluation(request.hyperparameters)
     elif not request.resume:  # what an earlier job adds is known with its record alone
         job = job_of(request.raw, machine, experiments(request))
-        if job and not request.source:
-            NO_CLASSES.check(job.trial["config"])
+        if job is not None:
+            offline.check(job.trial["config"], channels.listed(request.channels))
+            if not request.source:
+                NO_CLASSES.check(job.trial["config"])
 
 
 def contents(request: JobRequest) -> Sequence[Path]:

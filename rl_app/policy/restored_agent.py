@@ -24,6 +24,8 @@ PLAYING = {
     "num_gpus_per_worker": 0,
     "num_envs_per_worker": 1,
     "evaluation_interval": None,
+    "input": "sampler",
+    "output": None,
     "monitor": False,
     "log_level": "WARN",
     # PPO's other optimizer builds three copies of its loss, which takes seconds

@@ -92,8 +92,12 @@ def _agent(trainer: Any) -> str:
 
 
 def _window(trainer: Any) -> List[Any]:
-    """Return the episodes of the mean reward; an algorithm with an execution plan keeps its own out of reach."""
-    return list(getattr(getattr(trainer, "optimizer", None), "episode_history", []))
+    """Return the episodes of the mean reward; an algorithm with an execution plan keeps its own out of reach.
+
+    Where it learns from a file, RLlib has estimates of the policy's worth among them, which are no episodes.
+    """
+    known = getattr(getattr(trainer, "optimizer", None), "episode_history", [])
+    return [each for each in known if hasattr(each, "episode_length")]
 
 
 def _set_window(trainer: Any, episodes: Any) -> None:

@@ -26,7 +26,7 @@ examples:
 {settings}
 The evaluation is a job too: its report.html, evaluation.json and videos are in its output.tar.gz.
 A job is looked for in runs/ and in the MinIO of docker-compose.yml, and evaluated where it was trained.
-The environment is asked where an argument is not given: MODEL, HYPERPARAMETERS, JOB, STORE.
+The environment is asked where an argument is not given: MODEL, HYPERPARAMETERS, JOB, STORE, CHANNELS.
 Exit status: 0 done, 1 failed, 2 refused, 130 or 143 stopped by a signal.
 """
 SETTINGS = textwrap.fill(f"KEY=VALUE: {', '.join(setting.name for setting in fields(Evaluation))}.", width=110)

@@ -131,6 +131,9 @@ def check(options: Options) -> Dict[str, str]:
         raise UserError(f"--resume {job.resume}: goes with scripts/train; on SageMaker a job goes on by itself, --spot")
     if job.interrupt_after:
         raise UserError(f"--interrupt-after {job.interrupt_after}: goes with scripts/train, which rehearses --spot")
+    for name, place in job.channels.items():
+        if not place.startswith("s3://"):
+            raise UserError(f"--channel {name}={place}: SageMaker reads s3://…, where `aws s3 cp` brings it")
     if job.store:
         buckets.check_store(job.store)
     if bool(options.subnet) != bool(options.security_group):
@@ -214,6 +217,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
         max_wait=(options.max_wait or longest + 3600) if options.spot else None,
         model=training_request.model_url(options.job.models[0], store) if options.job.models else None,
         channel="model" if options.job.command == "evaluate" else sagemaker.WEIGHTS,
+        channels=options.job.channels,
         subnets=options.subnet,
         security_groups=options.security_group,
         kms_key=options.kms_key,

@@ -24,13 +24,14 @@ examples:
   scripts/train --resume first max_run=600             go on from its newest checkpoint
   scripts/train --interrupt-after 20s                  what a spot interruption would do to it, and how it goes on
   scripts/train --from first config.lr=0.0001          another job, which begins with the weights of that one
+  scripts/train --channel data=episodes run=MARWIL config={} config.input=data    from episodes that are there already
   scripts/train --store s3://bucket/prefix             leave everything in another store
   scripts/train corridor --source examples/corridor    an environment and an experiment of your own
   scripts/train --program examples/program/random_search.py tries=50     a program of your own, in the same image
 
 KEY is a hyperparameter's name, with or without `rl.training.` or `rl.training.config.`; VALUE is JSON or text.
 Without --store the job is kept in runs/ (process), or in the MinIO that docker-compose.yml starts (docker).
-The environment is asked where an argument is not given: EXPERIMENT, HYPERPARAMETERS, JOB, STORE.
+The environment is asked where an argument is not given: EXPERIMENT, HYPERPARAMETERS, JOB, STORE, CHANNELS.
 Exit status: 0 done, 1 failed, 2 refused, 130 or 143 stopped by a signal.
 """
 
@@ -119,5 +120,13 @@ def choose(wanted: Optional[str], store: Optional[str]) -> str:
 
 def job_words(start: Start, placed: request.Place) -> List[str]:
     """Write the same request for `rl_app local train`, elsewhere; ``placed`` says where files are there."""
-    caller = Caller(start.engine, start.gpu, start.job.store, start.job.code_words(), hosts=start.hosts)
+    job = start.job
+    caller = Caller(
+        start.engine,
+        start.gpu,
+        job.store,
+        job.code_words(),
+        hosts=start.hosts,
+        channels=job.channel_words(),
+    )
     return [*start.job.to_words(placed), "--called", caller.to_json()]

@@ -87,8 +87,9 @@ def run_service(
     its terminal: at a signal it ends, and leaves the container running.
 
     Raises:
-        UserError: a port that a service needs, on which the first one depends, is another's.
+        UserError: a port that a service needs, on which the first one depends, is another's; or two mounts have a name.
     """
+    check_mounts(mounts)
     needed = needed_services(service, root)
     check_ports(needed, root)
     container = f"rllib-{service}-{secrets.token_hex(4)}"
@@ -108,12 +109,21 @@ def run_service(
     return status
 
 
+def check_mounts(paths: Sequence[str]) -> None:
+    """Raise UserError for two files or directories that a container would see under one name."""
+    seen: Dict[str, str] = {}
+    for path in paths:
+        other = seen.setdefault(mounted(path), path)
+        if Path(other).resolve() != Path(path).resolve():
+            raise UserError(f"{other} and {path}: have one name, {Path(path).name}; Docker mounts them by it")
+
+
 def run_command(
     service: str, words: Sequence[str], mounts: Sequence[str], ports: Sequence[str], container: str
 ) -> List[str]:
     """Return the command that runs a service whose image is there; compose says nothing of its own but errors."""
     command = ["docker", "compose", "--progress", "quiet", "run", "--rm", "--name", container]
-    for path in mounts:
+    for path in dict.fromkeys(mounts):
         command += ["--volume", f"{Path(path).resolve()}:{mounted(path)}:ro"]
     for port in ports:
         command += ["--publish", port]

@@ -39,6 +39,7 @@ class TrainingRequest:
     max_wait: Optional[int] = None  # seconds, of a spot job
     model: Optional[str] = None
     channel: str = "model"  # where the model goes
+    channels: Mapping[str, str] = field(default_factory=dict)  # s3:// of the user's own data
     subnets: Sequence[str] = ()
     security_groups: Sequence[str] = ()
     kms_key: Optional[str] = None
@@ -57,9 +58,9 @@ def request(job: TrainingRequest) -> Dict[str, Any]:
     optional: Dict[str, Any] = {}
     if job.max_wait:
         optional["EnableManagedSpotTraining"] = True
-    if job.model:
-        where = {"S3DataType": "S3Prefix", "S3Uri": job.model, "S3DataDistributionType": "FullyReplicated"}
-        optional["InputDataConfig"] = [{"ChannelName": job.channel, "DataSource": {"S3DataSource": where}}]
+    inputs = {**({job.channel: job.model} if job.model else {}), **job.channels}
+    if inputs:
+        optional["InputDataConfig"] = [_channel(name, uri) for name, uri in inputs.items()]
     if job.subnets:
         optional["VpcConfig"] = {"Subnets": [*job.subnets], "SecurityGroupIds": [*job.security_groups]}
     if job.environment:
@@ -88,6 +89,11 @@ def request(job: TrainingRequest) -> Dict[str, Any]:
         "Tags": aws.tags(job.tags),
         **optional,
     }
+
+
+def _channel(name: str, uri: str) -> Dict[str, Any]:
+    where = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": where}}
 
 
 def _instances(job: TrainingRequest) -> Dict[str, Any]:

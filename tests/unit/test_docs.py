@@ -63,7 +63,8 @@ def test_what_is_shown_can_be_typed(guide: str, name: str, words: str) -> None:
     for flag in [word.partition("=")[0] for word in typed if word.startswith("-")]:
         known = re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", helped(name))
         assert known, f"{guide}: scripts/{name} has no {flag}"
-    settings = [word for word in typed if "=" in word and word[0] != "-"]
+    after = dict(zip(typed[1:], typed))
+    settings = [word for word in typed if "=" in word and word[0] != "-" and after.get(word) != "--channel"]
     if name in TAKES_SETTINGS and settings and "--program" not in typed:
         check_settings(settings, typed)
 

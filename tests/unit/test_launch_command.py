@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import List
 
@@ -35,6 +36,17 @@ def test_the_least_request() -> None:
         "StoppingCondition": {"MaxRuntimeInSeconds": 86400},
         "Tags": [],
     }
+
+
+def test_channels_of_data_are_in_the_request_beside_the_model() -> None:
+    made = training_request.request(replace(LEAST, model="s3://bucket/m", channels={"data": "s3://other/episodes"}))
+    places = {each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in made["InputDataConfig"]}
+    assert places == {"model": "s3://bucket/m", "data": "s3://other/episodes"}
+
+
+def test_a_channel_of_this_machine_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--channel data=episodes: SageMaker reads s3://"):
+        launch.check(launch.parse(["train", "--channel", "data=episodes"]))
 
 
 def test_every_option_is_in_the_request() -> None:

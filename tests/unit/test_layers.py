@@ -21,19 +21,28 @@ ROOT = Path(__file__).parents[2]
 GROUND = ("errors", "plain", "masking", "machine", "cuda", "files", "disk", "typed")
 LAYERS = [
     GROUND,
-    ("algorithms", "experiments", "spaces", "stopping", "storage", "terminal", "cluster"),
+    ("algorithms", "experiments", "experiences", "spaces", "stopping", "storage", "terminal", "cluster"),
     ("job",),
     ("envs",),
     ("policy",),
     ("reports",),
     ("evaluation", "serving", "training"),
     ("local",),
-    ("train", "evaluate", "serve", "board", "doctor"),
+    ("train", "evaluate", "serve", "convert", "board", "doctor"),
     ("__main__",),
 ]
 """What stands directly in rl_app, lowest first."""
 ENTRY = len(LAYERS) - 1
-STANDARD_LIBRARY_ONLY = (*GROUND, "algorithms", "experiments", "job", "local", "cluster", "storage.archives")
+STANDARD_LIBRARY_ONLY = (
+    *GROUND,
+    "algorithms",
+    "experiments",
+    "job",
+    "local",
+    "cluster",
+    "storage.archives",
+    "experiences.flags",
+)
 PORTABLE = ("envs", "reports.link", "storage")
 """What else scripts may import: nothing but the standard library is imported with it."""
 

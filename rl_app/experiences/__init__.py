@@ -1,0 +1,1 @@
+"""Transitions that were recorded elsewhere, as RLlib's offline algorithms read them."""
