@@ -10,7 +10,7 @@ from rl_app import algorithms
 from rl_app.errors import UserError
 from rl_app.job.settings import PREFIX, Job
 from rl_app.machine import Machine, has_cuda
-from rl_app.training import trainers
+from rl_app.training import estimates, trainers
 from rl_app.training.imports import import_rllib
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ def build_trainer(trial: Trial, directory: Path) -> Any:
         env=env,
         logger_creator=lambda merged: TrialLogger(given, str(directory)),
     )
+    if job.trial["config"].get("input_evaluation"):
+        estimates.correct(trainer)
     if job.settings.filter_clip is not None:
         clip_filters(trainer, job.settings.filter_clip)
     return trainer
