@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Iterator, List, Sequence, TextIO
 
 from rl_app import disk
-from rl_app.envs import ENVS, silence_gym
+from rl_app.envs import ENVS
 from rl_app.envs.contract import notices
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.evaluation.candidate import Candidate
@@ -66,7 +66,6 @@ def lost(status: int) -> int:
 def run(stop: StopRequest) -> int:
     """Do what :func:`command` says, in the process that is told of a stop."""
     paths, errors = sagemaker.paths(), duplicate(sys.stderr)
-    silence_gym()
     # Gym's environments draw with pygame, which this keeps off the screen.
     for name, value in (("SDL_VIDEODRIVER", "dummy"), ("SDL_AUDIODRIVER", "dummy"), ("TF_CPP_MIN_LOG_LEVEL", "2")):
         os.environ.setdefault(name, value)

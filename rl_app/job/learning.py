@@ -26,10 +26,15 @@ class Metric(NamedTuple):
     path: Tuple[str, ...] = ()
 
 
+ESTIMATES = ("off_policy_estimator",)
+
 METRICS: Sequence[Metric] = (
     Metric("evaluation_reward_mean", "reward in evaluations", ("evaluation", "episode_reward_mean")),
     Metric("evaluation_reward_min", "lowest reward in evaluations", ("evaluation", "episode_reward_min")),
     Metric("evaluation_reward_max", "highest reward in evaluations", ("evaluation", "episode_reward_max")),
+    Metric("is_value", "worth by importance sampling", (*ESTIMATES, "is", "V_step_IS")),
+    Metric("wis_value", "worth by weighted importance sampling", (*ESTIMATES, "wis", "V_step_WIS")),
+    Metric("recorded_value", "worth of what was recorded", (*ESTIMATES, "is", "V_prev")),
     Metric("episode_len_mean", "episode length", ("episode_len_mean",)),
     Metric("entropy", "entropy"),
     Metric("policy_entropy", "entropy, summed over the batch"),

@@ -67,6 +67,7 @@ def placed(job: Job, channels: Mapping[str, Path], output: Path) -> Job:
     """
     config: Dict[str, Any] = job.trial["config"]
     check(config, {name: os.listdir(folder) if folder.is_dir() else () for name, folder in channels.items()})
+    _check_probabilities(config, channels)
     if not sources(config.get("input", SAMPLER)) and config.get("output") is None:
         return job
     changed = {
@@ -105,6 +106,18 @@ def _check_shares(given: Mapping[str, Any]) -> None:
     numbers = all(isinstance(share, (int, float)) and not isinstance(share, bool) and share >= 0 for share in shares)
     if not numbers or sum(shares) != 1:
         raise _error("input", given, "the shares must be numbers that sum to 1")
+
+
+def _check_probabilities(config: Mapping[str, Any], channels: Mapping[str, Path]) -> None:
+    """Refuse estimates of which RLlib would find out in the middle that the files do not say enough for them."""
+    wanted = {"is", "wis"} & {*config.get("input_evaluation", [])}
+    for name in sources(config.get("input", SAMPLER)) if wanted else ():
+        for file in sorted(channels[name].glob(FILES))[:1] if name in channels else ():
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                first = lines.readline()
+            if '"action_prob"' not in first:
+                lacking = f"{name}/{file.name} has no action_prob, how probable each action was; [] makes no estimates"
+                raise _error("input_evaluation", config["input_evaluation"], lacking)
 
 
 def _error(name: str, value: Any, allowed: str) -> UserError:

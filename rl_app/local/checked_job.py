@@ -116,9 +116,7 @@ def _check_env(job: Job, asked: JobRequest) -> None:
 def _check_env_name(name: str, directory: Optional[str]) -> None:
     own = user_code.known_envs(Path(directory).resolve()) if directory else {}
     if own is not None and name not in own:
-        from rl_app.envs import ENVS, silence_gym
-
-        silence_gym()
+        from rl_app.envs import ENVS
         from rl_app.envs.contract.creation import creator
 
         creator(name, envs={**ENVS, **own})

@@ -12,7 +12,7 @@ from rl_app.job.settings import PREFIX, Job
 from rl_app.machine import Machine, detect, has_cuda
 from rl_app.policy import own_classes
 from rl_app.policy.own_classes import NO_CLASSES, OwnClasses, chosen
-from rl_app.training import trainers
+from rl_app.training import estimates, trainers
 from rl_app.training.imports import import_rllib
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def build_trainer(trial: Trial, directory: Path) -> Any:
         job.settings.fast,
         lambda kind: kind(config=given, env=env, logger_creator=lambda merged: TrialLogger(given, str(directory))),
     )
+    if job.trial["config"].get("input_evaluation"):
+        estimates.correct(trainer)
     if job.settings.filter_clip is not None:
         clip_filters(trainer, job.settings.filter_clip)
     return trainer

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Dict, List
 
+import gym
 import pytest
 from ray.rllib.utils.compression import unpack
 
+from rl_app.training import estimates
+from rl_app.training.imports import import_rllib
 from tests.app.jobs import Finished, local, run
 from tests.app.test_evaluate import evaluation
 
@@ -87,3 +91,26 @@ def test_a_table_is_converted_and_learnt_from(recorded: Path, tmp_path: Path) ->
     learning = ("run=MARWIL", "config.input=data", "--channel", f"data={converted}", "stop.training_iteration=2")
     found = rows(train(tmp_path, "converted", *learning, *EVALUATED, 'config.input_evaluation=["is", "wis"]'))
     assert all(row["evaluation_reward_mean"] > 5 and row["vf_loss"] > 0 for row in found)
+    assert all(row[name] > 0 for row in found for name in ("is_value", "wis_value", "recorded_value"))
+
+
+def test_a_policy_is_worth_by_estimate_what_it_has_earned_itself() -> None:
+    import_rllib()
+    from ray.rllib.agents.pg.pg import DEFAULT_CONFIG
+    from ray.rllib.agents.pg.pg_tf_policy import PGTFPolicy
+    from ray.rllib.evaluation.rollout_worker import RolloutWorker
+    from ray.rllib.offline.is_estimator import ImportanceSamplingEstimator
+
+    worker = RolloutWorker(
+        lambda _: gym.make("CartPole-v1"),
+        PGTFPolicy,
+        policy_config=DEFAULT_CONFIG,
+        rollout_fragment_length=100,
+        batch_mode="complete_episodes",
+    )
+    estimator = ImportanceSamplingEstimator(worker.get_policy(), gamma=0.99)
+    worker.reward_estimators = [estimator]
+    estimates.correct(SimpleNamespace(workers=SimpleNamespace(foreach_worker=lambda change: change(worker))))
+    for episode in worker.sample().split_by_episode():
+        found = estimator.estimate(episode).metrics
+        assert found["V_step_IS"] == pytest.approx(found["V_prev"], rel=1e-3)

@@ -65,6 +65,9 @@ def test_an_evaluation_plays_and_leaves_nothing_unless_that_is_asked_for(data: P
 def test_estimates_are_made_where_they_are_asked_for(data: Path) -> None:
     assert config_of({INPUT: "data"}, {"data": data})["input_evaluation"] == []
     asked_for = {INPUT: "data", "rl.training.config.input_evaluation": '["is"]'}
+    with pytest.raises(UserError, match=r"input_evaluation = .*: data/one.json has no action_prob"):
+        config_of(asked_for, {"data": data})
+    (data / "one.json").write_text('{"action_prob": [0.5]}')
     assert config_of(asked_for, {"data": data})["input_evaluation"] == ["is"]
 
 
