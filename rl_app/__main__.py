@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import List
 
-from rl_app.envs import silence_gym
-
 USAGE = """usage: docker run IMAGE COMMAND, or python -m rl_app COMMAND
 
   train     run the training job that /opt/ml/input/config describes, as SageMaker starts it
@@ -26,6 +24,8 @@ HELP = ("-h", "--help", "help")
 def main(arguments: List[str]) -> int:
     """Run one command; return the exit status."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    from rl_app.envs import silence_gym
+
     silence_gym()
     if command == "train" and not rest:
         from rl_app import train
