@@ -10,7 +10,8 @@ import pytest
 from tests.app.jobs import REPOSITORY
 from tests.pty_run import Shown, on_terminal
 
-SHORT = ("stop.training_iteration=2", "config.timesteps_per_iteration=0", "seed=1")
+# Iterations of some tenths of a second, so that the bar, which is drawn anew some times a second, is seen in them
+SHORT = ("stop.training_iteration=2", "config.timesteps_per_iteration=30000", "seed=1")
 
 
 def train(columns: int, store: Path) -> Shown:
