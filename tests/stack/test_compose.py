@@ -26,6 +26,7 @@ from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 SHORT = "stop.training_iteration=2 config.timesteps_per_iteration=0"
+ENDLESS_ITERATION = "config.train_batch_size=10000000"
 
 
 class Ran(NamedTuple):
@@ -158,7 +159,7 @@ def test_ctrl_c_while_it_starts_is_a_stop(stack: Stack, up: Ran, seconds: float)
     process = subprocess.Popen(
         ["docker", "compose", "run", "--rm", "-T", "--name", f"rllib-test-{os.getpid()}-{job}", "train"],
         cwd=str(stack.root),
-        env={**stack.environment, "JOB": job, "HYPERPARAMETERS": "", "EXPERIMENT": "cartpole-aws"},
+        env={**stack.environment, "JOB": job, "HYPERPARAMETERS": ENDLESS_ITERATION, "EXPERIMENT": "cartpole-aws"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
