@@ -11,7 +11,7 @@ usage: benchmarks/serve/run.py [MODEL] [--rounds N] [--seconds S] [--image IMAGE
 
 Each server has one core and the load (Debian's wrk) the other, all on loopback. Tables have medians over the rounds,
 and the ratios are medians of the ratios within a round. Run it by the environment of scripts/test:
-`.venv/bin/python benchmarks/serve/run.py`; Flask and gunicorn are in the locks `cloud` and `test`.
+`.venv/bin/python benchmarks/serve/run.py`; Flask and gunicorn come from a lock with hashes, into .tools/.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Sequence
 
 import numpy as np
 import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.peers.environment import python_of
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -67,7 +71,17 @@ def commands(model: Path) -> Dict[str, List[str]]:
         "constant": [python, compared, "constant", str(model), "--host", "127.0.0.1", "--port"],
         "serve": [python, "-m", "rl_app", "serve", str(model), "--host", "127.0.0.1", "--port"],
         "bare": [python, compared, "bare", str(model), "--host", "127.0.0.1", "--port"],
-        "flask": [python, "-m", "gunicorn", "--chdir", str(HERE), "-w", "2", "flask_tensorflow:app", "-b"],
+        "flask": [
+            python_of("flask.txt", python),
+            "-m",
+            "gunicorn",
+            "--chdir",
+            str(HERE),
+            "-w",
+            "2",
+            "flask_tensorflow:app",
+            "-b",
+        ],
     }
 
 
