@@ -20,34 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import measuring
 from benchmarks.launcher_overhead import seconds_per_1000_steps
 
-SOURCE = """
-import time
-
-import gym
-import numpy as np
-
-
-class Busy(gym.Env):
-    observation_space = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
-    action_space = gym.spaces.Discrete(2)
-
-    def __init__(self, env_config):
-        self._step_s, self._steps = env_config["step_s"], 0
-
-    def reset(self):
-        self._steps = 0
-        return np.zeros(4, np.float32)
-
-    def step(self, action):
-        until = time.perf_counter() + self._step_s
-        while time.perf_counter() < until:
-            pass
-        self._steps += 1
-        return np.full(4, 0.5, np.float32), 1.0, self._steps == 100, {}
-
-
-ENVS = {"Busy": Busy}
-"""
+SOURCE = measuring.REPOSITORY / "benchmarks" / "hosts" / "slow_envs.py"
 BATCH = ("config.rollout_fragment_length=50", "config.num_envs_per_worker=4", "config.train_batch_size=1600")
 SHORT = ("config.timesteps_per_iteration=0", "stop.training_iteration=12", "stop.episode_reward_mean=101")
 
@@ -57,7 +30,7 @@ def main(step_ms: float, rounds: int) -> None:
     measuring.set_up()
     rates: Dict[int, List[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as store:
-        (Path(folder) / "envs.py").write_text(SOURCE)
+        (Path(folder) / "envs.py").write_text(SOURCE.read_text())
         given = ("cartpole", "env=Busy", f"config.env_config.step_s={step_ms / 1000}", "--source", folder)
         for turn in range(rounds):
             for workers in (1, 2) if turn % 2 == 0 else (2, 1):

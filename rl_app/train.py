@@ -20,6 +20,8 @@ from rl_app.envs.contract.notices import opened
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.job import hyperparameters, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
+from rl_app.job.settings import Job
+from rl_app.job.user_code import Source
 from rl_app.machine import detect
 from rl_app.reports import live
 from rl_app.reports.training import FAILED, Outcome
@@ -32,7 +34,7 @@ from rl_app.training import member, program
 from rl_app.training.cluster import Cluster
 from rl_app.training.live_upload import uploaded
 from rl_app.training.loop import JobContext, run_trial
-from rl_app.training.trial import Trial, classes_of
+from rl_app.training.trial import Trial, classes_of, try_environment
 
 
 @dataclass(frozen=True)
@@ -182,28 +184,26 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
     own = user_code.prepare(contract, running.paths, fetch)
     if contract.program:
         return None
-    job = hyperparameters.parse(contract.hyperparameters, None if running.cluster else detect(), own.experiments)
-    if running.cluster:
-        running.say(f"waiting for {', '.join(host for host in contract.hosts if host != contract.head)}")
-        together = running.cluster.wait(job.settings.hosts_deadline)
-        job = hyperparameters.parse(contract.hyperparameters, together, own.experiments)
-    job = offline.placed(job, contract.channels, running.paths.output_data)
+    job = offline.placed(parsed(contract, running, own), contract.channels, running.paths.output_data)
     trial = Trial(job, {**ENVS, **own.envs}, classes_of(own.directory, job))
     trial.own.check(job.trial["config"])
-    from rl_app.envs.contract import newer
-    from rl_app.envs.contract.trial import try_out, try_out_many
-    from rl_app.training import ray_runtime, truncation, warm_start
+    from rl_app.training import ray_runtime, warm_start
 
     warm_start.check(running.paths.data / sagemaker.WEIGHTS, job.trial["run"], job.trial["env"])
-    create, name, seed = trial.made(strict=True, as_rllib=True), job.trial["env"], job.settings.seed
-    env = try_out(create, name, job.trial, trial.config, seed)
-    if newer.is_adapted(env):
-        running.say(truncation.about(name, job.trial["run"], trial.config))
-    if name in own.envs and trial.steps_many(env):
-        try_out_many(trial.made(strict=True, as_rllib=True, many=True)(job.trial["config"].get("env_config", {})), seed)
+    try_environment(trial, job.trial["env"] in own.envs, running.say)
     if trial.needs_ray:
         ray_runtime.check_memory(running.say)
     return trial
+
+
+def parsed(contract: Contract, running: Running, own: Source) -> Job:
+    """Return the job that the hyperparameters ask for of this host, or of all of them once they are together."""
+    job = hyperparameters.parse(contract.hyperparameters, None if running.cluster else detect(), own.experiments)
+    if not running.cluster:
+        return job
+    running.say(f"waiting for {', '.join(host for host in contract.hosts if host != contract.head)}")
+    together = running.cluster.wait(job.settings.hosts_deadline)
+    return hyperparameters.parse(contract.hyperparameters, together, own.experiments)
 
 
 def hand_over(paths: Paths) -> int:

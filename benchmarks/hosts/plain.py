@@ -11,7 +11,7 @@ import redis
 from ray.rllib.agents.ppo import PPOTrainer
 from ray.tune.registry import register_env
 from settings import config
-from waiting import Waiting
+from slow_envs import Waiting
 
 
 def main(hosts: int, step_s: float, iterations: int) -> None:

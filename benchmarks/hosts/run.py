@@ -75,7 +75,7 @@ def ours(hosts: int, step_s: float) -> List[Line]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         source.mkdir()
-        (source / "envs.py").write_text((HERE / "waiting.py").read_text())
+        (source / "envs.py").write_text((HERE / "slow_envs.py").read_text())
         words = [f"config.{key}={json.dumps(value)}" for key, value in config(hosts, step_s).items() if key != "seed"]
         words += ["cartpole", "env=Waiting", "seed=1", "stop.episode_reward_mean=101", "config.lr_schedule=null"]
         words += [

@@ -6,6 +6,13 @@ from rl_app.experiments.experiment import Experiment
 
 # The networks are so small that a second thread costs more than it brings.
 ONE_THREAD = {"intra_op_parallelism_threads": 1, "inter_op_parallelism_threads": 1}
+# Sampling in the trainer's own process, one loss graph instead of three: starting is what takes long.
+IN_ONE_PROCESS = {
+    "num_workers": 0,
+    "simple_optimizer": True,
+    "tf_session_args": ONE_THREAD,
+    "local_tf_session_args": ONE_THREAD,
+}
 
 EXPERIMENT = Experiment(
     about="CartPole by PPO, the default.",
@@ -17,11 +24,7 @@ EXPERIMENT = Experiment(
         "checkpoint_freq": 10,
         "keep_checkpoints_num": 3,
         "config": {
-            # Sampling in the trainer's own process, one loss graph instead of three: starting is what takes long.
-            "num_workers": 0,
-            "simple_optimizer": True,
-            "tf_session_args": ONE_THREAD,
-            "local_tf_session_args": ONE_THREAD,
+            **IN_ONE_PROCESS,
             # Iterations of as many steps, not of a second: the same seed learns the same on a machine that is busy.
             "timesteps_per_iteration": 4096,
             "num_envs_per_worker": 32,

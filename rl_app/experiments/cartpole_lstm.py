@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rl_app.experiments.cartpole import ONE_THREAD
+from rl_app.experiments.cartpole import IN_ONE_PROCESS
 from rl_app.experiments.experiment import Experiment
 
 EXPERIMENT = Experiment(
@@ -15,10 +15,7 @@ EXPERIMENT = Experiment(
         "checkpoint_freq": 10,
         "keep_checkpoints_num": 3,
         "config": {
-            "num_workers": 0,
-            "simple_optimizer": True,
-            "tf_session_args": ONE_THREAD,
-            "local_tf_session_args": ONE_THREAD,
+            **IN_ONE_PROCESS,
             "num_envs_per_worker": 32,
             "rollout_fragment_length": 64,
             "train_batch_size": 2048,

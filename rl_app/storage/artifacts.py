@@ -75,8 +75,7 @@ def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ, ch
         if not _there(outside, name):
             raise UserError(f"{place}: there is no such file")
         return Model(re.sub(r"(\.tar)?\.gz$", "", name), whole, outside, [name], "", None)
-    outside = open_store(whole, environ, make=False)
-    found = _in(outside, "", name, whole) or (_checkpoints(outside, "", name, whole) if checkpoints_too else None)
+    found = _in(open_store(whole, environ, make=False), "", name, whole, checkpoints_too)
     if found is None:
         raise UserError(f"{place}: neither {layout.MODEL}, {layout.MODEL_ARCHIVE}, {POLICY} nor {CHECKPOINT} is in it")
     return found
@@ -98,8 +97,7 @@ def _trained(record: Mapping[str, Any]) -> bool:
 
 
 def _of_job(name: str, store: Store, checkpoints_too: bool = False) -> Model:
-    uri = f"{store.url}/{name}"
-    found = _in(store, name, name, uri) or (_checkpoints(store, name, name, uri) if checkpoints_too else None)
+    found = _in(store, name, name, f"{store.url}/{name}", checkpoints_too)
     if found is not None:
         return found
     record = _record(store, name)
@@ -122,7 +120,7 @@ def _record(store: Store, name: str) -> Dict[str, Any]:
     return job_record.read_what_is_sound(text, f"{store.url}/{name}/{layout.RECORD}")[0]
 
 
-def _in(store: Store, folder: str, name: str, uri: str) -> Optional[Model]:
+def _in(store: Store, folder: str, name: str, uri: str, checkpoints_too: bool = False) -> Optional[Model]:
     """Return the model in a folder of the store, which is a job's or the model's own."""
     below = f"{folder}/" if folder else ""
     code = f"{below}{layout.SOURCE}"
@@ -137,7 +135,7 @@ def _in(store: Store, folder: str, name: str, uri: str) -> Optional[Model]:
             where = uri if part == folder else f"{uri}/{UNPACKED}"
             keys = [entry.key for entry in store.list(part)]
             return Model(name, where, store, keys, part, code if _there(store, code) else None)
-    return None
+    return _checkpoints(store, folder, name, uri) if checkpoints_too else None
 
 
 def _checkpoints(store: Store, folder: str, name: str, uri: str) -> Optional[Model]:

@@ -127,6 +127,20 @@ def classes_of(directory: Optional[Path], job: Job) -> OwnClasses:
         return own_classes.load(directory)
 
 
+def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> None:
+    """Try out the environment, and where it is the user's own and steps many at once, that too; raises UserError."""
+    from rl_app.envs.contract import newer
+    from rl_app.envs.contract.trial import try_out, try_out_many
+    from rl_app.training import truncation
+
+    asked, seed = trial.job.trial, trial.job.settings.seed
+    env = try_out(trial.made(strict=True, as_rllib=True), asked["env"], asked, trial.config, seed)
+    if newer.is_adapted(env):
+        say(truncation.about(asked["env"], asked["run"], trial.config))
+    if is_own and trial.steps_many(env):
+        try_out_many(trial.made(strict=True, as_rllib=True, many=True)(asked["config"].get("env_config", {})), seed)
+
+
 def check_gpus(num_gpus: float) -> None:
     """Raise UserError where TensorFlow sees fewer GPUs than the trainer asks for: it would train on the CPU, silently.
 

@@ -29,6 +29,7 @@ from scripts.lib import (
     training_request,
 )
 from scripts.lib.images import NAME
+from scripts.lib.instances import InstanceGroup
 from scripts.lib.placeholders import Placeholders
 from scripts.lib.training_request import INSTANCE_TYPE, VOLUME_GB, TrainingRequest
 
@@ -59,7 +60,7 @@ class Options:
     job: JobRequest
     instance_type: str
     instance_count: int
-    instance_group: Sequence[str]
+    instance_groups: Sequence[InstanceGroup]
     image: Optional[str]
     role: Optional[str]
     spot: bool
@@ -73,6 +74,17 @@ class Options:
     dry_run: bool
     wait: bool
 
+    @property
+    def hosts(self) -> int:
+        """How many hosts the job has."""
+        return sum(group.instances for group in self.instance_groups) or self.instance_count
+
+    @property
+    def instance_types(self) -> Sequence[str]:
+        """The types of its instances, those with a GPU first: with one, all hosts run the GPU image."""
+        types = {group.instance_type for group in self.instance_groups} or {self.instance_type}
+        return sorted(types, key=lambda kind: (pushed_images.flavor_of(kind) != "gpu", kind))
+
 
 @cli.command
 def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session) -> int:
@@ -80,7 +92,7 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
     options = parse(arguments)
     raw = check(options)
     session = open_session()
-    for kind in instance_types(options):
+    for kind in options.instance_types:
         instances.check_for_training(kind, instances.known_for_training())
     job = resolve(options, raw, session)
     if options.dry_run:
@@ -117,6 +129,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--wait", action="store_true", help="follow the job, as scripts/watch does")
     options = vars(flags.read(parser, arguments))
     job = request.parse(argparse.Namespace(**options), options["command"], environ={})
+    options["instance_groups"] = instances.groups(options["instance_group"])
     own = {option.name: options[option.name] for option in fields(Options) if option.name != "job"}
     return Options(job, **own)
 
@@ -144,7 +157,7 @@ def check(options: Options) -> Dict[str, str]:
         raise UserError(f"--instance-count {options.instance_count}: at least 1")
     if options.instance_count > 1 and job.command == "evaluate":
         raise UserError(f"--instance-count {options.instance_count}: an evaluation runs on one host")
-    if options.instance_group:
+    if options.instance_groups:
         check_groups(options)
     if options.volume < 1:
         raise UserError(f"--volume {options.volume}: at least 1 GB")
@@ -157,20 +170,13 @@ def check(options: Options) -> Dict[str, str]:
 
 def check_groups(options: Options) -> None:
     """Refuse groups beside what they stand in place of, and for an evaluation; raises UserError."""
-    groups, named = instances.groups(options.instance_group), options.job.raw.get("head_group")
+    names, named = [group.name for group in options.instance_groups], options.job.raw.get("head_group")
     if (options.instance_type, options.instance_count) != (INSTANCE_TYPE, 1):
         raise UserError("--instance-group: has type and number, which --instance-type and --instance-count give")
     if options.job.command == "evaluate":
         raise UserError("--instance-group: an evaluation runs on one host")
-    if named is not None and named not in [group.name for group in groups]:
-        raise UserError(f"head_group = {named}: must be one of {', '.join(group.name for group in groups)}")
-
-
-def instance_types(options: Options) -> Sequence[str]:
-    """Return the types of the job's instances, those with a GPU first: with one, all hosts run the GPU image."""
-    groups = instances.groups(options.instance_group)
-    types = {group.instance_type for group in groups} or {options.instance_type}
-    return sorted(types, key=lambda kind: (pushed_images.flavor_of(kind) != "gpu", kind))
+    if named is not None and named not in names:
+        raise UserError(f"head_group = {named}: must be one of {', '.join(names)}")
 
 
 def hyperparameters_of(job: JobRequest) -> Dict[str, str]:
@@ -196,7 +202,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
     """
     open_values = Placeholders(options.dry_run)
     region = open_values.known(lambda: aws.region_of(session), placeholders.REGION)
-    image = options.image or pushed_images.of_request(instance_types(options)[0], region, open_values, "--image")
+    image = options.image or pushed_images.of_request(options.instance_types[0], region, open_values, "--image")
     role = execution_role.of_request(options.role, session, open_values)
     open_values.explain()
     store = (options.job.store or f"s3://{buckets.default(region, role.split(':')[4])}").rstrip("/")
@@ -211,7 +217,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
         hyperparameters={**raw, **reserved},
         instance_type=options.instance_type,
         instance_count=options.instance_count,
-        instance_groups=instances.groups(options.instance_group),
+        instance_groups=options.instance_groups,
         volume_gb=options.volume,
         max_run=longest,
         max_wait=(options.max_wait or longest + 3600) if options.spot else None,
@@ -230,8 +236,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
 
 def secret_of(options: Options) -> Dict[str, str]:
     """Return the password by which the hosts of a job know each other; a dry run prints none."""
-    hosts = sum(group.instances for group in instances.groups(options.instance_group)) or options.instance_count
-    if hosts == 1:
+    if options.hosts == 1:
         return {}
     return {PASSWORD: "<random>" if options.dry_run else secrets.token_hex(32)}
 

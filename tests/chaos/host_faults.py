@@ -38,10 +38,13 @@ def goes_on_after(strike: Deed) -> Deed:
     return struck
 
 
-FATAL: Dict[str, Deed] = {
+LOST: Dict[str, Deed] = {
     "another host is killed": kills_host("worker"),
     "another host is paused": pauses_host,
     "another host's network is cut": cuts_host,
+}
+FATAL: Dict[str, Deed] = {
+    **LOST,
     "kill -9 of a worker on another host": kills_elsewhere("ray::Rollout"),
     "kill -9 of another host's raylet": kills_elsewhere("raylet/raylet"),
 }
@@ -56,7 +59,6 @@ FAULTS: Dict[str, Fault] = {
     ),
     **{
         f"{name}, and the job goes on": Fault(goes_on_after(strike), places=(HOSTS_THAT_GO_ON,), goes_on=True)
-        for name, strike in FATAL.items()
-        if "host " in name or "network" in name
+        for name, strike in LOST.items()
     },
 }

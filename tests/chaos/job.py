@@ -47,19 +47,22 @@ class Shaky(gym.Env):
         self.steps += 1
         time.sleep(0.001)
         observation = np.full(4, 0.1, np.float32)
-        for fault in os.listdir(FAULTS) if FAULTS and self.steps % 20 == 0 else ():
+        for fault in os.listdir(FAULTS) if self.steps % 20 == 0 and os.path.isdir(FAULTS) else ():
             if fault == "raise":
                 raise RuntimeError("the environment is broken")
             if fault == "exit":
                 os._exit(0)
             if fault == "nan":
                 observation[0] = np.nan
+            if fault == "leak":
+                HELD.append(np.ones(5_000_000))
             if fault == "hang":
                 time.sleep(3600)
         return observation, 1.0, self.steps % 10 == 0, {}
 
 
-FAULTS = os.environ.get("CHAOS_FAULTS")
+HELD = []
+FAULTS = os.environ.get("CHAOS_FAULTS", "/tmp/faults")
 ENVS = {"Shaky": lambda _: Shaky()}
 '''
 SMALL = (

@@ -19,22 +19,18 @@ Away = Callable[[Any], ContextManager[object]]
 """While it lasts the store is not what it should be."""
 
 
-@contextmanager
-def stopped(job: StoredJob) -> Iterator[None]:
-    job.server.stop()
-    try:
-        yield
-    finally:
-        job.server.start()
+def down(how: str) -> Away:
+    """The server is ended, by a command of docker's."""
 
+    @contextmanager
+    def away(job: StoredJob) -> Iterator[None]:
+        docker(how, job.server.name)
+        try:
+            yield
+        finally:
+            job.server.start()
 
-@contextmanager
-def killed(job: StoredJob) -> Iterator[None]:
-    docker("kill", job.server.name)
-    try:
-        yield
-    finally:
-        job.server.start()
+    return away
 
 
 def paused(name: Callable[[Any], str]) -> Away:
@@ -110,6 +106,12 @@ def without_network(job: ContainedJob) -> Iterator[None]:
         docker("network", "connect", network, container)
 
 
+def leaks(job: ContainedJob) -> None:
+    """Has the environment hold 40 MB more at every 20th step, in a container of 2 GB."""
+    docker("update", "--memory", "2g", "--memory-swap", "2g", job.container())
+    docker("exec", job.container(), "sh", "-c", "mkdir -p /tmp/faults && touch /tmp/faults/leak")
+
+
 def for_a_while(away: Away, iterations: int = 4) -> Callable[[Any], None]:
     """Has it so for some iterations of the job's."""
 
@@ -156,17 +158,19 @@ def to_the_end(away: Away) -> Callable[[Any], None]:
 BOTH = (MINIO, COMPOSE)
 SERVER = paused(lambda job: job.server.name)
 FAULTS: Dict[str, Fault] = {
-    "the store is stopped for a while": Fault(for_a_while(stopped), places=BOTH, goes_on=True),
-    "the store is killed and started": Fault(for_a_while(killed), places=BOTH, goes_on=True),
+    "the store is stopped for a while": Fault(for_a_while(down("stop")), places=BOTH, goes_on=True),
+    "the store is killed and started": Fault(for_a_while(down("kill")), places=BOTH, goes_on=True),
     "the store is paused for a while": Fault(for_a_while(SERVER), places=BOTH, goes_on=True),
     "the store closes every connection": Fault(for_a_while(proxied(refusing=True)), places=(MINIO,), goes_on=True),
     "the store is slow": Fault(for_a_while(proxied(delay_s=0.2)), places=(MINIO,), goes_on=True),
     "the store's answers are lost": Fault(for_a_while(proxied(losing=8, passing=10)), places=(MINIO,), goes_on=True),
     "the store's disk is full for a while": Fault(for_a_while(full), places=(SMALL_MINIO,), goes_on=True),
     "the bucket is removed and made again": Fault(for_a_while(without_bucket), places=BOTH, goes_on=True),
-    "the store is away while the job ends": Fault(while_it_ends(stopped), places=BOTH, statuses=STOPPED, most_s=90),
+    "the store is away while the job ends": Fault(
+        while_it_ends(down("stop")), places=BOTH, statuses=STOPPED, most_s=90
+    ),
     "the store stays away, and its job is uploaded later": Fault(
-        to_the_end(stopped), places=BOTH, state="Stopped", after=lambda job: job.upload(), most_s=5
+        to_the_end(down("stop")), places=BOTH, state="Stopped", after=lambda job: job.upload(), most_s=5
     ),
     "the container is stopped": Fault(
         lambda job: docker("stop", "-t", "120", job.container()), places=(COMPOSE,), statuses=STOPPED, most_s=30
@@ -181,6 +185,7 @@ FAULTS: Dict[str, Fault] = {
     "the container is paused": Fault(
         for_seconds(paused(lambda job: job.container()), 5), places=(COMPOSE,), goes_on=True
     ),
+    "the environment leaks memory": Fault(leaks, places=(COMPOSE,)),
     "the container loses its network": Fault(for_a_while(without_network), places=(COMPOSE,), goes_on=True),
     "SIGTERM to scripts/train": Fault(sends(signal.SIGTERM), places=(COMPOSE,), statuses=STOPPED, most_s=30),
     "Ctrl-C to scripts/train": Fault(sends(signal.SIGINT), places=(COMPOSE,), statuses=(130,), most_s=30),

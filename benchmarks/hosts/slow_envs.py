@@ -1,4 +1,7 @@
-"""An environment whose step waits, so that not the cores are the limit; each host imports it."""
+"""Environments whose step takes a time: by waiting, so that not the cores are the limit, or by computing.
+
+Each host imports it, and jobs have it for their source.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,21 @@ class Waiting(gym.Env):
         return np.zeros(4, np.float32)
 
     def step(self, action: int) -> Tuple[np.ndarray, float, bool, Dict[str, Any]]:
-        time.sleep(self._step_s)
+        self._take(self._step_s)
         self._steps += 1
         return np.full(4, 0.5, np.float32), 1.0, self._steps == 100, {}
 
+    def _take(self, seconds: float) -> None:
+        time.sleep(seconds)
 
-ENVS = {"Waiting": Waiting}
+
+class Busy(Waiting):
+    """Computes for as long."""
+
+    def _take(self, seconds: float) -> None:
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            pass
+
+
+ENVS = {"Busy": Busy, "Waiting": Waiting}
