@@ -2,8 +2,9 @@
 
 For every algorithm of the registry and every kind of space: a policy is trained a little and exported, then
 hypothesis draws observations, and the action that ``compute_action(explore=False)`` gives for each is held against
-evaluate's, the server's for one observation and for a batch, and TensorFlow's. Discrete actions are equal to the
-bit, continuous ones within 1e-6. The end of the run has a table of how many were compared.
+evaluate's, the server's for one observation and for a batch, TensorFlow's, and numpy's, which videos are played by
+where the network is of plain layers. Discrete actions are equal to the bit, continuous ones within 1e-6. The end of
+the run has a table of how many were compared.
 
 Left out is DQN with ``noisy``: RLlib 0.8.5 draws the noise of its layers in every pass, with ``explore=False`` too,
 so that the agent does not agree with itself.
@@ -34,6 +35,7 @@ from rl_app.job.rules import LEAST_WORKERS
 from rl_app.machine import Machine
 from rl_app.policy.episodes import Exported
 from rl_app.policy.exportable import check_exportable
+from rl_app.policy.loading import read_facts
 from rl_app.policy.own_classes import OwnClasses
 from rl_app.policy.policy import Policy
 from tests.app.any_space import as_json, values
@@ -92,6 +94,8 @@ class Case(NamedTuple):
     config: Mapping[str, Any]
     newer: bool = False
     """Whether the environment is written for Gym 0.26."""
+    plain: bool = True
+    """Whether the network is of plain layers, which numpy can play."""
 
 
 CASES = {
@@ -101,13 +105,13 @@ CASES = {
     "PPO, one-hot": Case("PPO", spaces.Discrete(9), spaces.MultiDiscrete([3, 4]), PPO),
     "PPO, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **FILTERED}),
     "PPO, Tuple to Tuple": Case("PPO", TUPLE, MIXED, PPO),
-    "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}),
-    "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}),
+    "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}, plain=False),
+    "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}, plain=False),
     "PPO, newer": Case("PPO", TUPLE, MIXED, PPO, newer=True),
     "APPO": Case("APPO", BOX, THREE, ON_POLICY),
     "IMPALA": Case("IMPALA", DICT, THREE, ON_POLICY),
     "A2C": Case("A2C", BOX, TORQUES, SMALL),
-    "A2C, LSTM": Case("A2C", TUPLE, THREE, {**SMALL, **LSTM}),
+    "A2C, LSTM": Case("A2C", TUPLE, THREE, {**SMALL, **LSTM}, plain=False),
     "A3C": Case("A3C", BOX, THREE, SMALL),
     "PG": Case("PG", TUPLE, MIXED, SMALL),
     "MARWIL": Case("MARWIL", BOX, THREE, {**SMALL, "replay_buffer_size": 500}),
@@ -124,9 +128,11 @@ CASES = {
     # Networks and distributions of a user's own, of tests/app/networks
     "PPO, own network": Case("PPO", BOX, THREE, {**PPO, "model": DENSE}),
     "PPO, own network, Dict to Tuple": Case("PPO", DICT, MIXED, {**PPO, **FILTERED, "model": DENSE}),
-    "PPO, own CNN": Case("PPO", spaces.Box(0.0, 1.0, (6, 6, 3), np.float32), THREE, {**PPO, "model": own("frames")}),
+    "PPO, own CNN": Case(
+        "PPO", spaces.Box(0.0, 1.0, (6, 6, 3), np.float32), THREE, {**PPO, "model": own("frames")}, plain=False
+    ),
     "PPO, own mask": Case("PPO", MASKED, THREE, {**PPO, "model": own("parametric"), "vf_share_layers": True}),
-    "PPO, own LSTM": Case("PPO", BOX, THREE, {**PPO, "model": {**own("recurrent"), "max_seq_len": 8}}),
+    "PPO, own LSTM": Case("PPO", BOX, THREE, {**PPO, "model": {**own("recurrent"), "max_seq_len": 8}}, plain=False),
     "PPO, own distribution": Case("PPO", BOX, THREE, {**PPO, "model": {**DENSE, "custom_action_dist": "sharp"}}),
     "PPO, autoregressive": Case("PPO", spaces.Discrete(2), PAIRS, {**PPO, "model": AUTOREGRESSIVE}),
     "A2C, own network": Case("A2C", BOX, TORQUES, {**SMALL, "model": DENSE}),
@@ -175,12 +181,13 @@ def environments(case: Case) -> Callable[[Any], gym.Env]:
 
 
 class Trained(NamedTuple):
-    """The agent, its policy by both engines, the server of it, and the rows of its iterations."""
+    """The agent, its policy by each engine, the server of it, and the rows of its iterations."""
 
     case: Case
     agent: Any
     exported: Policy
     tensorflow: Policy
+    numpy: Optional[Policy]
     server: Served
     rows: List[Row]
 
@@ -200,7 +207,8 @@ def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory
     with trainer(case, directory, rows) as agent:
         exported, tensorflow = export(agent, directory)
         with Served(exported) as server:
-            yield Trained(case, agent, Policy.load(exported), Policy.load(tensorflow), server, rows)
+            policies = Policy.load(exported), Policy.load(tensorflow), in_numpy(agent, exported)
+            yield Trained(case, agent, *policies, server, rows)
 
 
 @contextmanager
@@ -243,6 +251,15 @@ def export(agent: Any, directory: Path) -> Tuple[Path, Path]:
     shutil.copytree(str(both), str(saved_model))
     (saved_model / "policy.onnx").unlink()
     return both, saved_model
+
+
+def in_numpy(agent: Any, exported: Path) -> Optional[Policy]:
+    """The same policy as videos are played by it, where numpy can."""
+    from rl_app.policy import freezing, numpy_network
+
+    policy = agent.get_policy()
+    found = numpy_network.in_numpy(policy, freezing.freeze(policy))
+    return None if found is None else Policy(read_facts(exported / "policy.json"), found.network())
 
 
 # ---- an episode by each of them: of every step the parts of its action
@@ -337,6 +354,8 @@ def test_everyone_gives_the_action_of_the_trained_agent(
             "TensorFlow": by_evaluate(everyone.tensorflow, episode),
             "TensorFlow, batch": by_tensorflow_at_once(everyone, episode, states),
         }
+        if everyone.numpy:
+            found["numpy"] = by_evaluate(everyone.numpy, episode)
         for way, actions in found.items():
             check(actions, expected, case.actions, way)
             compared[way] += len(episode)
@@ -344,6 +363,7 @@ def test_everyone_gives_the_action_of_the_trained_agent(
 
     holds()
     assert everyone.exported.engine == "onnxruntime" and everyone.tensorflow.engine == "tensorflow"
+    assert (everyone.numpy is not None) == case.plain
     record_property("agreement", {"algorithm": case.algorithm, "actions": dict(compared)})
 
 
