@@ -48,7 +48,7 @@ class VectorCartPole(VectorEnv):  # type: ignore[misc]  # Ray has no types
 
     def vector_step(self, actions: Any) -> Tuple[Any, Any, Any, List[Dict[str, Any]]]:
         one = self._one
-        position, velocity, angle, turning = self._states
+        _, velocity, angle, turning = self._states
         angles = angle.tolist()
         cosines = list(map(math.cos, angles))
         cos, sin = np.array(cosines), np.array(list(map(math.sin, angles)))
@@ -58,14 +58,11 @@ class VectorCartPole(VectorEnv):  # type: ignore[misc]  # Ray has no types
             one.length * (4.0 / 3.0 - one.masspole * squares(cosines) / one.total_mass)
         )
         faster = temp - one.polemass_length * turning_faster * cos / one.total_mass
-        self._states = np.stack(
-            [
-                position + one.tau * velocity,
-                velocity + one.tau * faster,
-                angle + one.tau * turning,
-                turning + one.tau * turning_faster,
-            ]
-        )
+        states = np.empty_like(self._states)
+        states[0::2] = self._states[0::2] + one.tau * self._states[1::2]
+        states[1] = velocity + one.tau * faster
+        states[3] = turning + one.tau * turning_faster
+        self._states = states
         self._steps += 1
         over = (np.abs(self._states[0]) > one.x_threshold) | (np.abs(self._states[2]) > one.theta_threshold_radians)
         late = self._steps >= self._most_steps

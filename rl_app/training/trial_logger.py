@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Dict
 
 import cloudpickle  # type: ignore[import-untyped]
-from ray.tune.logger import CSVLogger, JsonLogger, Logger, TBXLogger
+from ray.tune.logger import CSVLogger, JsonLogger, Logger, TBXLogger, _SafeFallbackEncoder
 
 from rl_app import plain
 from rl_app.masking import masked
+
+
+class AtOnce(TBXLogger):  # type: ignore[misc]  # Ray has no types
+    """Writes TensorBoard's events itself.
+
+    tensorboardX sends each through a pipe, made for processes, to a thread that writes it, and has no more than ten
+    under way: the trainer would wait for that thread each iteration, for as long as an iteration's learning.
+    """
+
+    def _init(self) -> None:
+        super()._init()
+        events = self._file_writer.file_writer.event_writer
+        events.add_event = events._ev_writer.write_event
+
+
+class Lines(JsonLogger):  # type: ignore[misc]  # Ray has no types
+    """Writes the same lines by json.dumps, which has an encoder in C; json.dump has none."""
+
+    def on_result(self, result: Dict[str, Any]) -> None:
+        self.local_out.write(json.dumps(result, cls=_SafeFallbackEncoder) + "\n")
+        self.local_out.flush()
 
 
 class TrialLogger(Logger):  # type: ignore[misc]  # Ray has no types
@@ -23,7 +45,7 @@ class TrialLogger(Logger):  # type: ignore[misc]  # Ray has no types
     def _init(self) -> None:
         given = masked(self.config)
         data = plain.data(given)
-        self._loggers = [kind(data, self.logdir) for kind in (JsonLogger, CSVLogger, TBXLogger)]
+        self._loggers = [kind(data, self.logdir) for kind in (Lines, CSVLogger, AtOnce)]
         (Path(self.logdir) / "params.pkl").write_bytes(cloudpickle.dumps(given))
 
     def on_result(self, result: Dict[str, Any]) -> None:

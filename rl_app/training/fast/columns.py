@@ -15,6 +15,7 @@ class Columns:
     def __init__(self, capacity: int) -> None:
         self._capacity = max(capacity, 1)
         self._arrays: Dict[str, Array] = {}
+        self._taken: Dict[str, Any] = {}  # the type of the values that each has taken last
         self.length = 0
 
     def append(self, row: Mapping[str, Array]) -> None:
@@ -22,12 +23,9 @@ class Columns:
         if self.length == self._capacity:
             self._grow()
         for name, values in row.items():
-            array = self._arrays.get(name)
-            if array is None or (
-                array.dtype != values.dtype and not np.can_cast(values.dtype, array.dtype, "same_kind")
-            ):
-                array = self._arrays[name] = self._widened(name, values)
-            array[self.length] = values
+            if self._taken.get(name) is not values.dtype:
+                self._take(name, values)
+            self._arrays[name][self.length] = values
         self.length += 1
 
     def flat(self) -> Dict[str, Array]:
@@ -53,6 +51,13 @@ class Columns:
         self._capacity *= 2
         for name, array in self._arrays.items():
             self._arrays[name] = np.concatenate([array, np.empty_like(array)])
+
+    def _take(self, name: str, values: Array) -> None:
+        """Have a column that holds values of this type."""
+        array = self._arrays.get(name)
+        if array is None or not np.can_cast(values.dtype, array.dtype, "same_kind"):
+            self._arrays[name] = self._widened(name, values)
+        self._taken[name] = values.dtype
 
     def _widened(self, name: str, values: Array) -> Array:
         """Return the column in a type that holds these values too, and in single precision, as RLlib has it."""

@@ -12,6 +12,7 @@ from ray.rllib.utils.sgd import standardized
 from ray.rllib.utils.timer import TimerStat
 
 from rl_app.training.fast.minibatches import Minibatches, simple, sliced
+from rl_app.training.fast.session import load_quickly
 from rl_app.training.fast.sgd import Loop
 
 
@@ -24,7 +25,10 @@ class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
     def __init__(self, workers: Any, config: Mapping[str, Any]) -> None:
         super().__init__(workers)
         self._config = config
-        self._loop = Loop(workers.local_worker().get_policy())
+        policy = workers.local_worker().get_policy()
+        self._loop = Loop(policy)
+        for coefficient in (policy.kl_coeff, policy.cur_lr, policy.entropy_coeff):
+            load_quickly(policy.get_session(), coefficient)
         self.sample_timer, self.grad_timer, self.update_weights_timer = TimerStat(), TimerStat(), TimerStat()
         self.learner_stats: Dict[str, Any] = {}
 

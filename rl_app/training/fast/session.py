@@ -27,3 +27,10 @@ def ready(session: Any, fetches: Sequence[Any], feeds: Sequence[Any]) -> Callabl
     dtypes = [tensor.dtype.as_numpy_dtype for tensor in feeds]
     run = session._make_callable_from_options(options)
     return lambda *values: run(*(np.asarray(value, dtype) for value, dtype in zip(values, dtypes)))
+
+
+def load_quickly(session: Any, variable: Any) -> None:
+    """Have a variable's ``load`` be a call made ready once: RLlib loads three of them for each batch or so."""
+    value, loaded = variable.initializer.inputs[1], variable.initializer.outputs[0]
+    call = ready(session, [loaded], [value])
+    variable.load = lambda number, session=None: call(number)
