@@ -128,12 +128,58 @@ class Script:
         return docker("ps", "--quiet", *project, "--filter", "name=rllib-train-").split()
 
 
+EVALUATED = (
+    "config.timesteps_per_iteration=0 config.train_batch_size=400 config.rollout_fragment_length=50 "
+    f"config.num_cpus_per_worker={CPUS / 2} config.num_workers=2 config.evaluation_num_workers=2 "
+    "config.evaluation_interval=1 config.evaluation_num_episodes=2 checkpoint_freq=5 config.num_envs_per_worker=4 "
+    "stop.timesteps_total=100000000 stop.episode_reward_mean=501"
+)
+"""Four workers, which fill two hosts: two that play to learn, and two that evaluate after each iteration."""
+
+
+def test_a_stopped_or_interrupted_job_goes_on_on_all_hosts_and_leaves_its_best(cluster: Stack, tmp_path: Path) -> None:
+    started(cluster, "spot", EVALUATED)
+    docker("stop", "--time", "100", *containers(cluster, "worker"))  # one of the hosts
+    assert statuses(cluster) == [143, 143], logs(cluster, "head") + logs(cluster, "worker")
+    assert "algo-2 is told to stop, and with it the job" in logs(cluster, "head")
+    assert logs(cluster, "worker").splitlines()[-1].endswith("stopped as asked")
+    assert cluster.record("spot")["TrainingJobStatus"] == "Stopped"
+    first = iterations(cluster, "spot")
+    cluster.compose("--profile", "cluster", "rm", "--force", "--stop", "head", "worker")
+
+    with Script(cluster, tmp_path / "said", "--resume", "spot", "--interrupt-after", "25s") as going:
+        going.until("as after a spot interruption", 180)
+        interrupted = iterations(cluster, "spot")
+        assert len(interrupted) > len(first) and f"going on from iteration {len(first)}" in going.said
+        going.until(f"going on from iteration {len(interrupted)}", 120)
+        going.until(f"iteration {len(interrupted) + 2:>4}", 120)
+        docker("kill", "--signal", "TERM", *going.containers())  # all of the hosts
+        assert going.wait(120) == 143, going.said
+    rows = iterations(cluster, "spot")
+    assert len(rows) > len(interrupted) + 1
+    assert all(row["evaluation_reward_mean"] > 5 for row in rows)
+
+    with Script(cluster, tmp_path / "ended", "--resume", "spot", "stop.training_iteration=1") as ending:
+        assert ending.wait(180) == 0, ending.said
+    assert iterations(cluster, "spot") == rows
+    assert f"exporting the policy of iteration {best(cluster, 'spot')}, the best checkpoint" in ending.said
+    assert cluster.record("spot")["TrainingJobStatus"] == "Completed"
+
+
 def iterations(stack: Stack, job: str) -> List[Dict[str, Any]]:  # noqa: F811
     """The metrics of a job that has been uploaded; each iteration is there once."""
     text = stack.store.read(f"{job}/checkpoints/metrics.jsonl").decode()
     rows = [json.loads(line) for line in text.splitlines()]
     assert [row["training_iteration"] for row in rows] == list(range(1, len(rows) + 1))
     return rows
+
+
+def best(stack: Stack, job: str) -> int:  # noqa: F811
+    """The iteration of the best of the checkpoints that are kept."""
+    rewards = {row["training_iteration"]: row["episode_reward_mean"] for row in iterations(stack, job)}
+    names = {entry.key.split("/")[2] for entry in stack.store.list(f"{job}/checkpoints")}
+    there = [int(name.partition("_")[2]) for name in names if name.startswith("checkpoint_")]
+    return max(there, key=lambda iteration: (rewards[iteration], iteration))
 
 
 SEES = """
