@@ -84,6 +84,11 @@ class Gathered:
         addresses = [*self._hosts.addresses.values()]
         self._head = Head(addresses, addresses[0], password_of(environ, ()), on_stop=self._stop, port=PORT)
 
+    @property
+    def number(self) -> int:
+        """Return how many hosts there are with this one."""
+        return len(self._hosts.addresses)
+
     def begin(self, request: CheckedJob, name: str, paths: Paths) -> Mapping[str, str]:
         """Have every host know what it is to do, once all is laid out here; return the environment of the job here.
 

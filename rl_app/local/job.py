@@ -77,6 +77,7 @@ def main(
         asked, work, caller, names = _parse(argv, environ)
         run = command or (sys.executable, "-m", "rl_app", asked.command)
         with hosts.gathered(names, environ) as others:
+            caller = replace(caller, hosts=others.number if others else 1)
             name, end = _play(check_job(asked, work, caller, environ, names), run, environ, grace, others)
             if end.secondary == INTERRUPTED:
                 say(f"job {name}: it goes on by itself, in a fresh /opt/ml, as after a spot interruption")

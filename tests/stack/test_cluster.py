@@ -142,6 +142,7 @@ def test_a_stopped_or_interrupted_job_goes_on_on_all_hosts_and_leaves_its_best(c
     docker("stop", "--time", "100", *containers(cluster, "worker"))  # one of the hosts
     assert statuses(cluster) == [143, 143], logs(cluster, "head") + logs(cluster, "worker")
     assert "algo-2 is told to stop, and with it the job" in logs(cluster, "head")
+    assert "scripts/train --resume spot --hosts 2" in logs(cluster, "head")
     assert logs(cluster, "worker").splitlines()[-1].endswith("stopped as asked")
     assert cluster.record("spot")["TrainingJobStatus"] == "Stopped"
     first = iterations(cluster, "spot")
