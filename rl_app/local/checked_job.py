@@ -35,7 +35,6 @@ class CheckedJob:
     ``code`` is what goes with the job as the user's own: the files and folders of a source, or of a program.
     ``models`` are what an evaluation evaluates, or a training begins with, by the channel that each goes to.
     ``channels`` are the user's own data, by the channel that each goes to.
-    ``hosts`` are the names of the containers that join it; of one machine's job there are none.
     """
 
     store: Store
@@ -47,7 +46,6 @@ class CheckedJob:
     code: Sequence[Path]
     models: Mapping[str, Model]
     caller: Caller
-    hosts: Sequence[str] = ()
     channels: Mapping[str, Data] = field(default_factory=dict)
 
     @property
@@ -69,7 +67,11 @@ class CheckedJob:
 def check_job(
     asked: JobRequest, work: Optional[str], caller: Caller, environ: Mapping[str, str], hosts: Sequence[str] = ()
 ) -> CheckedJob:
-    """Check all that can be checked before anything is made; raises UserError."""
+    """Check all that can be checked before anything is made; raises UserError.
+
+    Args:
+        hosts: the containers that join the job, whose CPUs are not known yet.
+    """
     machine = None if hosts else detect()
     check(asked, machine)
     store = open_store(asked.store or environ.get("STORE") or "runs", environ)
@@ -77,7 +79,7 @@ def check_job(
         models, settings = _evaluation(asked, store, environ)
         base = _work(work, store, asked.name, environ)
         data = channels.located(asked.channels, environ)
-        return CheckedJob(store, asked, asked.raw, settings, base, {}, contents(asked), models, caller, channels=data)
+        return CheckedJob(store, asked, asked.raw, settings, base, {}, contents(asked), models, caller, data)
     earlier = _resumable(store, asked.resume) if asked.resume else {}
     raw = _merged(asked, earlier.get("HyperParameters", {}))
     # a job that goes on with the source that it was made with is checked once that is here
@@ -96,7 +98,7 @@ def check_job(
         raw["experiment"] = settings.experiment
     weights = (artifacts.locate(each, store, environ, checkpoints_too=True) for each in asked.models)
     models = dict(zip([sagemaker.WEIGHTS], weights))
-    return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, hosts, data)
+    return CheckedJob(store, asked, raw, settings, base, earlier, contents(asked), models, caller, data)
 
 
 def _merged(asked: JobRequest, before: Mapping[str, str]) -> Dict[str, str]:

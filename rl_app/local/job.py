@@ -15,10 +15,11 @@ from typing import Mapping, Optional, Sequence, Tuple
 from rl_app.errors import JobError, UserError
 from rl_app.job import sagemaker
 from rl_app.job.sagemaker import Paths
-from rl_app.local import catching_up, compose, flags, hosts
+from rl_app.local import catching_up, compose, flags, hosts, joining
 from rl_app.local.checked_job import CheckedJob, check_job
 from rl_app.local.closing import finish, say
 from rl_app.local.hints import Caller, caller_of
+from rl_app.local.hosts import Gathered
 from rl_app.local.opt_ml import base_of, has_last, stage
 from rl_app.local.record import INTERRUPTED, End, claim, final_metrics, heartbeat, utc_now
 from rl_app.local.request import JobRequest, parse, seconds_until_interrupted
@@ -72,14 +73,18 @@ def main(
         return catching_up.main(argv[1:], environ)
     try:
         if argv and argv[0] == "host":
-            return hosts.main(argv[1:], environ, grace)
+            return joining.main(argv[1:], environ, grace)
         asked, work, caller, names = _parse(argv, environ)
         run = command or (sys.executable, "-m", "rl_app", asked.command)
-        name, end = _play(check_job(asked, work, caller, environ, names), run, environ, grace)
-        if end.secondary == INTERRUPTED:
-            say(f"job {name}: it goes on by itself, in a fresh /opt/ml, as after a spot interruption")
-            again = replace(asked, job=None, resume=name, models=(), interrupt_after=None)
-            name, end = _play(check_job(again, work, caller, environ, names), run, environ, grace)
+        with hosts.gathered(names, environ) as others:
+            caller = replace(caller, hosts=others.number if others else 1)
+            name, end = _play(check_job(asked, work, caller, environ, names), run, environ, grace, others)
+            if end.secondary == INTERRUPTED:
+                say(f"job {name}: it goes on by itself, in a fresh /opt/ml, as after a spot interruption")
+                again = replace(asked, job=None, resume=name, models=(), interrupt_after=None)
+                name, end = _play(check_job(again, work, caller, environ, names), run, environ, grace, others)
+            if others:
+                others.end(end.code, end.reason)
         compose.say_way_down(environ)
         return end.code
     except (UserError, JobError) as error:
@@ -109,16 +114,15 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str]) -> Tuple[JobRequest,
     caller = caller_of(options.called, asked, in_docker=bool(environ.get("RL_IMAGE")))
     caller = replace(caller, volume=environ.get("RL_WORK_VOLUME", ""))
     names = options.hosts.split(",") if options.hosts else []
-    if names and asked.channels:
-        given = " ".join(asked.channel_words())
-        raise UserError(f"{given}: not together with --hosts, of which one alone would have it")
     if names and asked.command == "evaluate":
         raise UserError(f"--hosts {options.hosts}: an evaluation runs on one host")
     return asked, options.work or environ.get("SAGEMAKER_BASE_DIR"), caller, names
 
 
-def _play(request: CheckedJob, command: Sequence[str], environ: Mapping[str, str], grace: float) -> Tuple[str, End]:
-    """Run the job once; return its name, and how it ended."""
+def _play(
+    request: CheckedJob, command: Sequence[str], environ: Mapping[str, str], grace: float, others: Optional[Gathered]
+) -> Tuple[str, End]:
+    """Run the job once, with the ``others`` that have joined it; return its name, and how it ended."""
     with caught_signals() as signals:
         if request.earlier:
             _bring_last(request, environ, grace)
@@ -133,8 +137,8 @@ def _play(request: CheckedJob, command: Sequence[str], environ: Mapping[str, str
         try:
             paths = stage(request, record, base)
             compose.link_opt_ml(paths, environ)
-            if request.hosts:
-                environ = hosts.staged(request, name, paths, environ)
+            if others:
+                environ = others.begin(request, name, paths)
             child = start(command, {**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name})
         except (UserError, JobError, OSError) as error:
             code = error.errno if isinstance(error, UserError) else 1

@@ -56,15 +56,16 @@ class Stack:
         return Ran(done.returncode, done.stdout)
 
     @property
+    def minio(self) -> Dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "tester-secret",
+        }
+
+    @property
     def store(self) -> Store:
-        return open_store(
-            "s3://rllib",
-            {
-                "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self.port}",
-                "AWS_ACCESS_KEY_ID": "tester",
-                "AWS_SECRET_ACCESS_KEY": "tester-secret",
-            },
-        )
+        return open_store("s3://rllib", self.minio)
 
     def record(self, job: str) -> Dict[str, object]:
         record: Dict[str, object] = json.loads(self.store.read(f"{job}/job.json"))

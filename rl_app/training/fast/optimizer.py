@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping
 
 from ray.rllib.optimizers.policy_optimizer import PolicyOptimizer
-from ray.rllib.optimizers.rollout import collect_samples
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
 from ray.rllib.utils.memory import ray_get_and_free
 from ray.rllib.utils.sgd import standardized
 from ray.rllib.utils.timer import TimerStat
 
+from rl_app.training.fast.collecting import collect
 from rl_app.training.fast.minibatches import Minibatches, simple, sliced
 from rl_app.training.fast.session import load_quickly
 from rl_app.training.fast.sgd import Loop
@@ -19,7 +19,8 @@ from rl_app.training.fast.sgd import Loop
 class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
     """SyncSamplesOptimizer where the config says ``simple_optimizer``, else LocalMultiGPUOptimizer on the CPU.
 
-    Batches, minibatches and figures are theirs, and the same random numbers are drawn.
+    Batches, minibatches and figures are theirs, and the same random numbers are drawn. Of several workers the slow
+    ones are asked for less.
     """
 
     def __init__(self, workers: Any, config: Mapping[str, Any]) -> None:
@@ -52,7 +53,7 @@ class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
         remote, size = self.workers.remote_workers(), self._config["train_batch_size"]
         if remote and not self._config["simple_optimizer"]:
             fragment, envs = self._config["rollout_fragment_length"], self._config["num_envs_per_worker"]
-            return collect_samples(remote, fragment, envs, size)
+            return collect(remote, fragment * envs, size)
         samples: List[SampleBatch] = []
         while sum(each.count for each in samples) < size:
             if remote:
