@@ -80,7 +80,7 @@ class App:
         self._reader = reader
         self._draining = False
         self._one_by_one = ThreadPoolExecutor(1, "huge-body")
-        self._document = openapi.document(policy)
+        self._document = self.document()
         self.routes: Dict[str, Tuple[str, Callable[[Request], Awaitable[Answer]]]] = {
             "/invocations": ("POST", self.invocations),
             "/ping": ("GET", self.ping),
@@ -89,6 +89,10 @@ class App:
             "/execution-parameters": ("GET", self.execution_parameters),
             "/": ("GET", self.page),
         }
+
+    def document(self) -> Mapping[str, Any]:
+        """Describe this API."""
+        return openapi.document(self._policy)
 
     def drain(self) -> None:
         """Have every answer from here on tell its client to close the connection."""

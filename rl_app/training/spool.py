@@ -6,12 +6,15 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.files import TEMPORARY, scratch_folder
-from rl_app.policy import freezing
+from rl_app.job.agents import ONE, POLICIES
+from rl_app.policy import export, freezing
+from rl_app.policy.several import Several
+from rl_app.storage.artifacts import POLICY
 
 # What lies in the spool: policies that wait for a video, the one that is recorded, when to be done at the
 # end, lines for the trainer to say, and the sign that there will be no videos.
@@ -20,19 +23,34 @@ WAITING, TAKEN, DEADLINE, SAID, NO_VIDEOS = "waiting", "taken", "deadline", "sai
 CREATOR = "creator.pkl"
 # Beside each policy.
 ENV_CONFIG = "env_config.pkl"
+GRAPH, FROZEN = "graph.pb", "frozen.json"
 # Left of a deadline for encoding the last pictures.
 RESERVE_S = 3.0
 
 
-def leave(frozen: freezing.FrozenPolicy, facts: Mapping[str, Any], env_config: Any, target: Path) -> None:
-    """Leave a policy in the spool; ``env_config`` goes as it is, for the facts hold only what JSON can."""
-    placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
+def leave(trainer: Any, training: Mapping[str, Any], target: Path) -> None:
+    """Leave the trainer's policy in the spool, or its several; what the environment is made with goes as it is."""
     with scratch_folder(target.parents[1] / f"{TEMPORARY}{target.name}") as beside:
-        (beside / "graph.pb").write_bytes(frozen.graph_def.SerializeToString())
-        (beside / "frozen.json").write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
-        (beside / "policy.json").write_text(json.dumps(facts, default=str))
-        (beside / ENV_CONFIG).write_bytes(cloudpickle.dumps(env_config))
+        several: Optional[Several] = getattr(trainer, "several", None)
+        if several is None:
+            _leave_policy(trainer, ONE, training, beside)
+        else:
+            for name in several.spaces:
+                (beside / POLICIES / name).mkdir(parents=True)
+                _leave_policy(trainer, name, training, beside / POLICIES / name)
+            facts = export.several_facts(trainer, several, training)
+            (beside / POLICY).write_text(json.dumps(facts, default=str))
+        (beside / ENV_CONFIG).write_bytes(cloudpickle.dumps(trainer.config["env_config"]))
         os.replace(beside, target)
+
+
+def _leave_policy(trainer: Any, name: str, training: Mapping[str, Any], directory: Path) -> None:
+    frozen = freezing.freeze(trainer.get_policy(name))
+    facts = export.policy_facts(trainer, frozen, freezing.mean_std(trainer, name), training, name)
+    placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
+    (directory / GRAPH).write_bytes(frozen.graph_def.SerializeToString())
+    (directory / FROZEN).write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
+    (directory / POLICY).write_text(json.dumps(facts, default=str))
 
 
 def share_of_session(process: int, nice: int) -> None:

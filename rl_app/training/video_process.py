@@ -29,6 +29,8 @@ from rl_app.training.spool import (
     CREATOR,
     DEADLINE,
     ENV_CONFIG,
+    FROZEN,
+    GRAPH,
     NO_VIDEOS,
     RESERVE_S,
     SAID,
@@ -178,9 +180,9 @@ class VideoWorker:
         try:
             if not file.exists() and not (self._spool / NO_VIDEOS).exists():
                 with alarm(limit_s + RESERVE_S):
-                    policy = load_policy(taken)
+                    model = load_model(taken)
                     create = cloudpickle.loads((self._spool / CREATOR).read_bytes())
-                    make_video(create(cloudpickle.loads((taken / ENV_CONFIG).read_bytes())), policy, file, over)
+                    make_video(create(cloudpickle.loads((taken / ENV_CONFIG).read_bytes())), model, file, over)
         except SupersededError:
             raise
         except videos.NotRenderableError as error:
@@ -218,12 +220,12 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def make_video(env: Any, policy: Any, file: Path, over: Callable[[], bool]) -> None:
-    """Play an episode of the environment by the policy into ``file``, cut where ``over`` holds."""
+def make_video(env: Any, model: Any, file: Path, over: Callable[[], bool]) -> None:
+    """Play an episode of the environment by the model into ``file``, cut where ``over`` holds."""
     try:
         env.seed(SEED)
         every, rate = videos.playback(env)
-        pictures = videos.episode(env, policy, every)
+        pictures = videos.episode(env, model, every)
         videos.encode(until(over, pictures), rate, file)
     finally:
         env.close()
@@ -237,17 +239,18 @@ def until(over: Callable[[], bool], pictures: Iterator[Any]) -> Iterator[Any]:
             return
 
 
-def load_policy(directory: Path) -> Any:
-    """Return the offered policy, as evaluate and serve run it."""
+def load_model(directory: Path) -> Any:
+    """Return what was offered, as evaluate and serve run it."""
     import tensorflow.compat.v1 as tf
 
-    from rl_app.policy.policy import Policy
+    from rl_app.policy.policies import model_of
 
-    inputs, outputs, placeholders = json.loads((directory / "frozen.json").read_text())
-    graph_def = tf.GraphDef.FromString((directory / "graph.pb").read_bytes())
-    frozen = freezing.FrozenPolicy(graph_def, inputs, outputs, placeholders)
-    onnx_conversion.write_onnx(frozen, directory / "policy.onnx")
-    return Policy.load(directory)
+    for file in directory.rglob(FROZEN):
+        inputs, outputs, placeholders = json.loads(file.read_text())
+        graph_def = tf.GraphDef.FromString(file.with_name(GRAPH).read_bytes())
+        frozen = freezing.FrozenPolicy(graph_def, inputs, outputs, placeholders)
+        onnx_conversion.write_onnx(frozen, file.with_name("policy.onnx"))
+    return model_of(directory)
 
 
 if __name__ == "__main__":
