@@ -176,5 +176,5 @@ def test_what_rllib_cannot_do_with_several_agents_is_refused() -> None:
 def test_policies_and_an_environment_of_one_agent_are_refused() -> None:
     job = {"run": "PPO", "env": "CartPole-v1", "config": {"multiagent": TWO}}
     trial = Trial(parse({"experiment": "one"}, Machine(2, 0), {"one": job}), {})
-    with pytest.raises(UserError, match="env = CartPole-v1 has one agent: it is no ray.rllib.env.MultiAgentEnv"):
+    with pytest.raises(UserError, match=r"env = CartPole-v1 has one agent: it is no ray\.rllib\.env\.MultiAgentEnv"):
         try_environment(trial, False, print)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
@@ -11,12 +13,15 @@ from gym import spaces
 
 from rl_app import plain
 from rl_app.errors import UserError
-from rl_app.job import agents, learning, metrics
+from rl_app.job import agents, learning, metric_definitions, metrics
 from rl_app.job.hyperparameters import assignments, parse
+from rl_app.local import request
+from rl_app.local.request import JobRequest
 from rl_app.machine import Machine
 from rl_app.reports import curves
 from scripts.lib.curves import band
 
+RALLY = Path(__file__).parents[2] / "examples" / "rally"
 BOX, THREE = spaces.Dict({"at": spaces.Box(-1, 1, (2,), np.float32)}), spaces.Discrete(3)
 TWO = 'config.multiagent.policies={"hunters": {}, "prey": {"lr": 0.001}}'
 
@@ -162,3 +167,14 @@ def test_each_policy_has_its_columns_curves_and_words_in_the_log() -> None:
     said = "policy_reward_mean/a: 1.5  kl/a: 0.25  policy_reward_mean/b: -0.5  kl/b: 0.5"
     assert log.getvalue() == f"learning  episode_len_mean: 4  {said}\n"
     assert band("policy_reward_mean/a") == ("policy_reward_mean/a", "policy_reward_min/a", "policy_reward_max/a")
+
+
+def test_sagemaker_is_told_of_the_reward_of_each_policy_as_far_as_there_is_room() -> None:
+    asked = JobRequest("train", hyperparameters={"experiment": "rally-two"}, source=str(RALLY))
+    assert request.policies(asked) == ["near", "far"]
+    made = {each["Name"]: each["Regex"] for each in metric_definitions.definitions(request.policies(asked))}
+    found = re.search(
+        made["policy_reward_mean/far"], "learning  policy_reward_mean/near: 2  policy_reward_mean/far: -1.5"
+    )
+    assert found is not None and found.group(1) == "-1.5"
+    assert len(metric_definitions.definitions([f"p{number}" for number in range(99)])) == 40
