@@ -22,7 +22,6 @@ def trial(multiagent: Dict[str, Any]) -> Dict[str, Any]:
             "num_sgd_iter": 6,
             "lr": 1e-3,
             "gamma": 0.97,
-            "entropy_coeff": 0.01,
             "model": {"fcnet_hiddens": [64, 64]},
             "tf_session_args": ONE_THREAD,
             "local_tf_session_args": ONE_THREAD,

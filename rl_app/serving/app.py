@@ -19,7 +19,7 @@ from rl_app.serving.access_log import ABANDONED, AccessLog, trouble
 from rl_app.serving.batching import Batcher
 from rl_app.serving.limits import BodyLimit
 from rl_app.serving.media_types.json import JSON, load
-from rl_app.serving.metrics import CONTENT_TYPE, OTHER, Metrics
+from rl_app.serving.metrics import CONTENT_TYPE, OTHER, PATHS, Metrics
 from rl_app.serving.negotiation import Media, negotiate
 from rl_app.serving.queries import Reader
 from rl_app.serving.refusal import Refusal, error_body
@@ -202,7 +202,7 @@ class App:
         await send({"type": "http.response.body", "body": answer.body})
 
     def _note(self, method: str, path: str, status: int, began: float, received: int) -> None:
-        known = path if path in self.routes else OTHER
+        known = path if path in PATHS else OTHER
         seconds = time.perf_counter() - began
         self._metrics.request(known, status, seconds)
         self._log.request(method, path, status, seconds, received)

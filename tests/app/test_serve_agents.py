@@ -142,12 +142,16 @@ def test_the_document_describes_every_form(server: Served) -> None:
         assert not request.is_valid(body), body
 
 
-def test_each_policy_has_a_page_that_asks_it(server: Served) -> None:
-    for path, name in (("/", "cars"), ("/policy-lights", "lights")):
-        page = server.get(path)
-        assert page.status == 200
-        assert f'"policy":"{name}"' in page.body.decode().replace(" ", "")
-        assert '<a href="policy-cars">cars</a>' in page.body.decode()
+def test_each_policy_has_a_page_that_asks_it(model: Path) -> None:
+    with Served(model) as served:
+        for path, name in (("/", "cars"), ("/policy-lights", "lights")):
+            page = served.get(path)
+            assert page.status == 200
+            assert f'"policy":"{name}"' in page.body.decode().replace(" ", "")
+            assert '<a href="policy-cars">cars</a>' in page.body.decode()
+        assert 'path="other"' in served.get("/metrics").body.decode()
+    assert "Traceback" not in served.stderr
+    assert [line["path"] for line in served.log()][:2] == ["/", "/policy-lights"]
 
 
 def test_the_only_policy_need_not_be_named(tmp_path: Path) -> None:
