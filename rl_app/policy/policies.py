@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Optional, Protocol, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union
 
 from rl_app.errors import UserError
 from rl_app.job.agents import ONE, POLICIES, TABLE, Table, policy_of
@@ -76,6 +76,8 @@ class Agents(Protocol):
 class Playing:
     """Plays each agent by a player of its own, which is made of its policy when the agent is first seen.
 
+    In each episode an agent's sampled actions are drawn by a seed of its own.
+
     Args:
         table: the policy by agent, of patterns or names.
         player_of: makes a player of the policy of that name.
@@ -87,10 +89,11 @@ class Playing:
     def __init__(self, table: Table, player_of: Callable[[str], Player]) -> None:
         self._table, self._player_of = table, player_of
         self._players: Dict[Any, Player] = {}
+        self._playing: List[Any] = []
         self._seed: Optional[int] = None
 
     def begin(self, seed: Optional[int]) -> None:
-        self._players, self._seed = {}, seed
+        self._playing, self._seed = [], seed
 
     def act(self, observation: Mapping[Any, Any], reward: Any) -> Mapping[Any, Any]:
         given = reward or {}
@@ -98,10 +101,11 @@ class Playing:
 
     def _player(self, agent: Any) -> Player:
         if agent not in self._players:
-            player = self._player_of(self.policy_of(agent))
-            number = len(self._players)
-            player.begin(None if self._seed is None else seeds(self._seed, number + 1)[number])
-            self._players[agent] = player
+            self._players[agent] = self._player_of(self.policy_of(agent))
+        if agent not in self._playing:
+            self._playing.append(agent)
+            number = len(self._playing)
+            self._players[agent].begin(None if self._seed is None else seeds(self._seed, number)[-1])
         return self._players[agent]
 
     def policy_of(self, agent: Any) -> str:

@@ -130,6 +130,14 @@ def test_one_policy_without_a_name_is_all_agents_and_its_model_is_as_ever(store:
     assert len(played["episodes"]) == 2 and len(played["videos"]) == 1
 
 
+def test_the_example_gets_better_by_playing_against_itself(store: Path) -> None:
+    job = train(store, "better", "rally", "stop.training_iteration=45", "seed=1")
+    assert job.ran.status == 0, job.ran
+    rows = metrics.read(job.directory / "output" / "intermediate")
+    assert rows[0]["episode_reward_mean"] < 1 and rows[-1]["episode_reward_mean"] > 2
+    assert rows[-1]["episode_len_mean"] > 3 * rows[0]["episode_len_mean"]
+
+
 def test_hyperparameters_alone_say_policies_and_whose_they_are_also_to_workers(store: Path) -> None:
     words: List[str] = [
         'config.multiagent.policies={"a": {"gamma": 0.9}, "b": {}}',
