@@ -101,6 +101,17 @@ def test_spaces_left_out_of_the_policies_are_those_of_the_agents() -> None:
     assert [space["type"] for space, _ in several.spaces.values()] == ["Box", "Discrete"]
 
 
+def test_an_agent_that_has_spaces_and_is_not_seen_yet_has_a_policy_too() -> None:
+    class Later(Pair):
+        observation_space: Any = {"a": BOX, "b": BOX, "late": THREE}  # noqa: RUF012
+
+    Later.action_space = dict.fromkeys(("a", "b", "late"), THREE)
+    said = {"policies": {"x": {}, "y": {}}, "policy_mapping_fn": lambda agent: "y" if agent == "late" else "x"}
+    several = tried(Later(), **said).several
+    assert several is not None and several.table == {"a": "x", "b": "x", "late": "y"}
+    assert several.spaces["y"][0]["type"] == "Discrete"
+
+
 def test_spaces_of_the_policies_are_those_of_an_environment_without() -> None:
     policies = {"both": (None, BOX, THREE, {})}
     several = tried(Bare(), policies=policies, policy_mapping_fn=lambda agent: "both").several

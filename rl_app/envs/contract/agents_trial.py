@@ -23,6 +23,8 @@ def try_out_agents(env: Any, name: str, run: str, config: Mapping[str, Any], see
             only = "RLlib does that with environments of one agent alone"
             raise UserError(f"{PREFIX}config.{key} = true: not with env = {name}, which has several agents: {only}")
     check_horizon(env, name, config)
+    for agent in env.named:
+        env.checks_of(agent)
     observations = env.reset()
     for agent in list(env.known):
         _check(env.known[agent], name, run, config, seed)

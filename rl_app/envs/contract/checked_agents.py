@@ -8,7 +8,7 @@ line.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ray.rllib.env import MultiAgentEnv
 
@@ -62,6 +62,12 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         """The checks of any agent, where the environment has one space for all of them; else None."""
         own = [_one_of(getattr(self.env, which, None)) for which in SPACES]
         return None if None in own else Checks(Place(self.env, *own), self._name, self._manner)
+
+    @property
+    def named(self) -> List[Any]:
+        """The agents that the environment declares spaces of, by name."""
+        declared = getattr(self.env, SPACES[0], None)
+        return list(declared) if isinstance(declared, dict) else []
 
     def checks_of(self, agent: Any) -> Checks:
         """Return the checks of an agent; raises UserError where its spaces are not known."""
