@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
@@ -87,12 +88,19 @@ def test_everything_that_adapts_is_set_back(algorithm: str, ray_running: None, t
         second.stop()
 
 
-def two_players(directory: Path) -> Any:
-    """An agent whose two policies play against each other, of which one learns ten times as fast."""
-    spec = spec_from_file_location("rally", str(REPOSITORY / "examples" / "rally" / "envs.py"))
+@pytest.fixture
+def rally(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the example, under a name by which Ray finds it again."""
+    spec = spec_from_file_location("rally_envs", str(REPOSITORY / "examples" / "rally" / "envs.py"))
     assert spec is not None and spec.loader is not None
-    rally = module_from_spec(spec)
-    spec.loader.exec_module(rally)
+    found = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "rally_envs", found)
+    spec.loader.exec_module(found)
+    return found
+
+
+def two_players(rally: Any, directory: Path) -> Any:
+    """An agent whose two policies play against each other, of which one learns ten times as fast."""
     policies = {"near": {"lr": 1e-3, "kl_target": 1e-6}, "far": {"lr": 1e-4}}
     config = {**CASES["PPO"], "kl_target": 1e6, "multiagent": {"policies": policies}}
     job = parse({"experiment": "two", "seed": "1"}, MACHINE, {"two": {"run": "PPO", "env": "rally", "config": config}})
@@ -100,8 +108,8 @@ def two_players(directory: Path) -> Any:
     return build_trainer(try_environment(Trial(job, {"rally": lambda _: rally.Rally()}), False, print), directory)
 
 
-def test_each_of_several_policies_is_set_back(ray_running: None, tmp_path: Path) -> None:
-    first = two_players(tmp_path / "first")
+def test_each_of_several_policies_is_set_back(rally: Any, ray_running: None, tmp_path: Path) -> None:
+    first = two_players(rally, tmp_path / "first")
     for _ in range(4):
         result = first.train()
     checkpoints.save(first, tmp_path / "checkpoints")
@@ -112,7 +120,7 @@ def test_each_of_several_policies_is_set_back(ray_running: None, tmp_path: Path)
     first.stop()
     assert coefficients["near"] > 0.2 > coefficients["far"] and rewards and result["policy_reward_mean"]
 
-    second = two_players(tmp_path / "second")
+    second = two_players(rally, tmp_path / "second")
     try:
         checkpoints.restore_newest(second, tmp_path / "checkpoints", print)
         assert [each.name for each in variables_of(second)] == [each.name for each in variables]
