@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from rl_app.errors import UserError
 from rl_app.evaluation.candidate import Candidate
 from rl_app.job.agents import ONE, POLICIES, TABLE, policy_of
+from rl_app.policy.episodes import Player
 from rl_app.policy.loading import read_facts
 from rl_app.policy.policies import OF_ONE, Playing, has_agents
 from rl_app.policy.restored_agent import Restored
@@ -25,7 +26,7 @@ def common_spaces(env: Any, name: str) -> Tuple[Space, Space]:
     return declared
 
 
-def restored(trainer: Any, env: Any, deterministic: bool) -> Any:
+def restored(trainer: Any, env: Any, deterministic: bool) -> Union[Player, Playing]:
     """Return what plays an agent that Ray has restored."""
     if not has_agents(env):
         return Restored(trainer, env, deterministic)
@@ -73,8 +74,10 @@ class TrainedSpaces:
         return (gym_space(facts[SPACES[0]]), gym_space(facts[SPACES[1]])) if facts else None
 
 
-def by_policy(player: Any, rewards: Mapping[Any, float]) -> Dict[str, float]:
+def by_policy(player: Union[Player, Playing], rewards: Mapping[Any, float]) -> Dict[str, float]:
     """Return the mean reward of an agent of each policy in an episode; {} where the policies have no names."""
+    if not isinstance(player, Playing):
+        return {}
     found: Dict[str, List[float]] = {}
     for agent, reward in rewards.items():
         found.setdefault(player.policy_of(agent), []).append(reward)

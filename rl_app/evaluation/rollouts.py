@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Union
 
 from rl_app.evaluation.candidate import Candidate
+from rl_app.policy.episodes import Player
+from rl_app.policy.policies import Playing
 
 
 class Episode(NamedTuple):
@@ -33,7 +35,7 @@ class Rollout:
     candidate: Candidate
     facts: Mapping[str, Any]
     engine: str
-    player: Any  # a Player, or Agents
+    player: Union[Player, Playing]
     env: Any
     episodes: List[Episode] = field(default_factory=list)
     videos: List[Dict[str, Any]] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
@@ -22,6 +22,20 @@ class Player(Protocol):
 
     def act(self, observation: Any, reward: float) -> Any:
         """Return the action for an observation, as ``env.step`` takes it; ``reward`` is the last step's, 0 at first."""
+
+
+class Agents(Protocol):
+    """Chooses the actions of several agents, as :class:`Player` does of one."""
+
+    def begin(self, seed: Optional[int]) -> None:
+        """Before the first action of an episode; ``seed`` is for sampled actions."""
+
+    def act(self, observation: Mapping[Any, Any], reward: Any) -> Mapping[Any, Any]:
+        """Return the actions of the agents that are observed, as ``env.step`` takes them.
+
+        Args:
+            reward: the last step's, by agent; 0 at first.
+        """
 
 
 class Step(NamedTuple):
@@ -68,12 +82,10 @@ def _actions(outputs: Mapping[str, Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
-def steps(env: Any, player: Any, seed: Optional[int] = None, most: Optional[int] = None) -> Iterator[Step]:
-    """Play one episode, or its first ``most`` steps; without ``seed`` the environment goes on as it was seeded.
-
-    Args:
-        player: a :class:`Player`; of several agents :class:`rl_app.policy.policies.Agents`.
-    """
+def steps(
+    env: Any, player: Union[Player, Agents], seed: Optional[int] = None, most: Optional[int] = None
+) -> Iterator[Step]:
+    """Play one episode, or its first ``most`` steps; without ``seed`` the environment goes on as it was seeded."""
     if seed is not None:
         _seed(env, seed)
     player.begin(seed)

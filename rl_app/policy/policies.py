@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from rl_app.errors import UserError
 from rl_app.job.agents import ONE, POLICIES, TABLE, Table, policy_of
@@ -59,20 +59,6 @@ def model_of(directory: Path) -> Model:
     return Policies.load(directory) if several else Policy.load(directory)
 
 
-class Agents(Protocol):
-    """Chooses the actions of several agents, as :class:`rl_app.policy.episodes.Player` does of one."""
-
-    def begin(self, seed: Optional[int]) -> None:
-        """Before the first action of an episode; ``seed`` is for sampled actions."""
-
-    def act(self, observation: Mapping[Any, Any], reward: Any) -> Mapping[Any, Any]:
-        """Return the actions of the agents that are observed, as ``env.step`` takes them.
-
-        Args:
-            reward: the last step's, by agent; 0 at first.
-        """
-
-
 class Playing:
     """Plays each agent by a player of its own, which is made of its policy when the agent is first seen.
 
@@ -121,7 +107,7 @@ def has_agents(env: Any) -> bool:
     return hasattr(env, "known")
 
 
-def player_in(env: Any, model: Model, deterministic: bool = True) -> Any:
+def player_in(env: Any, model: Model, deterministic: bool = True) -> Union[Player, Playing]:
     """Return what plays an exported model in a checked environment, without Ray: a player, or one of several agents."""
     if isinstance(model, Policies):
         named = model.by_name
