@@ -9,8 +9,9 @@ from rl_app.evaluation.candidate import Candidate
 from rl_app.job.agents import ONE, POLICIES, TABLE, policy_of
 from rl_app.policy.episodes import Player
 from rl_app.policy.loading import read_facts
-from rl_app.policy.policies import OF_ONE, Playing, has_agents
+from rl_app.policy.policies import OF_ONE, Playing
 from rl_app.policy.restored_agent import Restored
+from rl_app.policy.several import has_agents
 from rl_app.spaces.description import Space, outline
 from rl_app.spaces.gym_spaces import gym_space
 from rl_app.storage.artifacts import POLICY

@@ -13,6 +13,7 @@ from rl_app.policy.episodes import Exported, Player, seeds
 from rl_app.policy.facts import names_several
 from rl_app.policy.loading import read_facts
 from rl_app.policy.policy import Policy
+from rl_app.policy.several import has_agents
 from rl_app.storage.artifacts import POLICY
 
 
@@ -100,11 +101,6 @@ class Playing:
         if policy is None:
             raise UserError(f"{TABLE}: the model has no policy for the agent {agent}; it knows {joined(self._table)}")
         return policy
-
-
-def has_agents(env: Any) -> bool:
-    """Say whether a checked environment has several agents."""
-    return hasattr(env, "known")
 
 
 def player_in(env: Any, model: Model, deterministic: bool = True) -> Union[Player, Playing]:

@@ -65,10 +65,15 @@ class Chosen:
         policy = self._function(agent) if self._function else agents.policy_of(agent, self._table)
         if policy in self._known:
             return str(policy)
-        what = f"none of {agents.PATH}.{agents.TABLE} fits the agent {agent}, {joined(self._table)}"
+        what = f"{agents.PATH}.{agents.TABLE}: nothing fits the agent {agent}, of {joined(self._table)}"
         if self._function:
             what = f"{agents.PATH}.{agents.FUNCTION} gave {policy!r} for the agent {agent}"
         raise UserError(f"{what}: the policies are {joined(self._known)}")
+
+
+def has_agents(env: Any) -> bool:
+    """Say whether a checked environment has several agents."""
+    return hasattr(env, "known")
 
 
 def given_spaces(multiagent: Mapping[str, Any]) -> Any:
@@ -106,7 +111,7 @@ def found(env: Any, name: str, multiagent: Mapping[str, Any]) -> Several:
     Raises:
         UserError: an agent has no policy, or a policy no agent; agents of one policy have different spaces.
     """
-    if not hasattr(env, "known"):
+    if not has_agents(env):
         raise UserError(
             f"{agents.PATH}.{agents.POLICIES}: env = {name} has one agent: it is no ray.rllib.env.MultiAgentEnv"
         )
@@ -121,7 +126,7 @@ def found(env: Any, name: str, multiagent: Mapping[str, Any]) -> Several:
 
 def check_one(env: Any, name: str) -> None:
     """Raise UserError where the agents of an environment cannot share the one policy of a job that names none."""
-    if hasattr(env, "known") and env.common is None:
+    if has_agents(env) and env.common is None:
         raise UserError(
             f"env = {name}: its agents have spaces of their own, and one policy: {agents.PATH}.{agents.POLICIES} has "
             f"to name one of each; there are the agents {joined(env.known)}"

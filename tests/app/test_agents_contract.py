@@ -160,7 +160,7 @@ def test_what_it_gives_wrong_is_told_with_the_line(wrong: Mapping[str, Any], exp
         (
             Pair(),
             {"policies": {"a": {}, "c": {}}},
-            "none of rl.training.config.multiagent.policy_mapping fits the agent b",
+            "rl.training.config.multiagent.policy_mapping: nothing fits the agent b",
         ),
         (
             Pair(),

@@ -157,7 +157,7 @@ def test_hyperparameters_alone_say_policies_and_whose_they_are_also_to_workers(s
     [
         (
             'config.multiagent.policy_mapping={"near": "player"}',
-            "none of rl.training.config.multiagent.policy_mapping fits the agent far, near: the policies are player",
+            "rl.training.config.multiagent.policy_mapping: nothing fits the agent far, of near",
         ),
         ('config.multiagent.policy_mapping={"*": "players"}', "no policy of this job; did you mean player?"),
     ],

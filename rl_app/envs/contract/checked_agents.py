@@ -155,14 +155,13 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
 
     def _check_rewarded(self, observations: ByAgent, rewards: ByAgent) -> None:
         """Refuse rewards of others than are observed: RLlib gives an agent its reward with its next observation."""
-        for some, others, lack in ((rewards, observations, "observation"), (observations, rewards, "reward")):
-            lone = [agent for agent in some if agent not in others]
-            if lone:
-                has = "reward" if lack == "observation" else "observation"
-                together = "RLlib takes an agent's reward with its observation, and neither alone"
-                raise self._wrong(
-                    "step", f"a{'n' * (has == 'observation')} {has} of {lone[0]} and no {lack}: {together}"
-                )
+        together = "RLlib takes an agent's reward with its observation, and neither alone"
+        for agent in rewards:
+            if agent not in observations:
+                raise self._wrong("step", f"a reward of {agent} and no observation: {together}")
+        for agent in observations:
+            if agent not in rewards:
+                raise self._wrong("step", f"an observation of {agent} and no reward: {together}")
 
     def _reward(self, agent: Any, reward: Any) -> float:
         return 0.0 if reward is None else self.checks_of(agent).reward("step", reward)
