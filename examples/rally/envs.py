@@ -9,7 +9,7 @@ from gym import spaces
 from ray.rllib.env import MultiAgentEnv
 
 PLAYERS = ("near", "far")
-WIDTH, LENGTH = 5, 6
+WIDTH, LENGTH = 7, 8
 LEFT, STAY, RIGHT = -1, 0, 1
 PIXELS = 24
 

@@ -12,7 +12,7 @@ def trial(multiagent: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "run": "PPO",
         "env": "Rally-v0",
-        "stop": {"episode_reward_mean": 15, "timesteps_total": 400_000},
+        "stop": {"episode_reward_mean": 15, "timesteps_total": 250_000},
         "config": {
             "num_workers": 0,
             "num_envs_per_worker": 16,
@@ -22,7 +22,6 @@ def trial(multiagent: Dict[str, Any]) -> Dict[str, Any]:
             "num_sgd_iter": 6,
             "lr": 1e-3,
             "gamma": 0.97,
-            "lambda": 0.9,
             "model": {"fcnet_hiddens": [64, 64]},
             "tf_session_args": ONE_THREAD,
             "local_tf_session_args": ONE_THREAD,
