@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 ONNX_OPSET = 17
 AGREEING = 16
 """On how many observations a converted policy has to act as the one that it was made of."""
+PLAYED = ("actions_", "state_out_")
+"""How those of its outputs are called by which an episode is played."""
 
 
 def write_onnx_if_it_agrees(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
@@ -46,7 +48,7 @@ def _check_agreement(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
 
 
 def sampled_outputs(policy: Any, frozen: FrozenPolicy) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Return a few inputs of the network, and the actions for them by the policy's own session."""
+    """Return a few inputs of the network; the actions for them, and the memory after, by the policy's own session."""
     import numpy as np
 
     feeds = {}
@@ -55,11 +57,11 @@ def sampled_outputs(policy: Any, frozen: FrozenPolicy) -> Tuple[Dict[str, Any], 
         sizes = [AGREEING if size is None else size for size in shape]
         drawn = _observations(policy, sizes) if name == "observations" else np.full(sizes, name == "seq_lens")
         feeds[name] = np.asarray(drawn, dtype.as_numpy_dtype)
-    actions = [name for name in frozen.outputs if name.startswith("actions_")]
+    played = [name for name in frozen.outputs if name.startswith(PLAYED)]
     found = policy.get_session().run(
-        [frozen.outputs[name] for name in actions], {frozen.inputs[name]: value for name, value in feeds.items()}
+        [frozen.outputs[name] for name in played], {frozen.inputs[name]: value for name, value in feeds.items()}
     )
-    return feeds, dict(zip(actions, found))
+    return feeds, dict(zip(played, found))
 
 
 def _observations(policy: Any, sizes: List[int]) -> Any:

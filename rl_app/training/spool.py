@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Mapping, Optional
@@ -13,6 +14,7 @@ import cloudpickle  # type: ignore[import-untyped]
 from rl_app.files import TEMPORARY, scratch_folder
 from rl_app.job.agents import ONE, POLICIES
 from rl_app.policy import export, freezing
+from rl_app.policy.numpy_network import in_numpy
 from rl_app.policy.several import Several
 from rl_app.storage.artifacts import POLICY
 
@@ -21,9 +23,8 @@ from rl_app.storage.artifacts import POLICY
 WAITING, TAKEN, DEADLINE, SAID, NO_VIDEOS = "waiting", "taken", "deadline", "said", "no-videos"
 # And what makes the environment, a user's own too.
 CREATOR = "creator.pkl"
-# Beside each policy.
-ENV_CONFIG = "env_config.pkl"
-GRAPH, FROZEN = "graph.pb", "frozen.json"
+# Beside each policy: its network for numpy, or else the graph for TensorFlow.
+ENV_CONFIG, FOR_NUMPY, GRAPH, SIGNATURE = "env_config.pkl", "network.pkl", "graph.pb", "frozen.json"
 # Left of a deadline for encoding the last pictures.
 RESERVE_S = 3.0
 
@@ -45,11 +46,16 @@ def leave(trainer: Any, training: Mapping[str, Any], target: Path) -> None:
 
 
 def _leave_policy(trainer: Any, name: str, training: Mapping[str, Any], directory: Path) -> None:
-    frozen = freezing.freeze(trainer.get_policy(name))
+    policy = trainer.get_policy(name)
+    frozen = freezing.freeze(policy)
     facts = export.policy_facts(trainer, frozen, freezing.mean_std(trainer, name), training, name)
-    placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
-    (directory / GRAPH).write_bytes(frozen.graph_def.SerializeToString())
-    (directory / FROZEN).write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
+    network = in_numpy(policy, frozen)
+    if network:
+        (directory / FOR_NUMPY).write_bytes(pickle.dumps(network))
+    else:
+        placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
+        (directory / GRAPH).write_bytes(frozen.graph_def.SerializeToString())
+        (directory / SIGNATURE).write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
     (directory / POLICY).write_text(json.dumps(facts, default=str))
 
 

@@ -9,6 +9,7 @@ import ctypes
 import json
 import math
 import os
+import pickle
 import select
 import shutil
 import signal
@@ -23,17 +24,24 @@ from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional
 import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.errors import JobError
+from rl_app.job.agents import POLICIES, TABLE
 from rl_app.policy import freezing, onnx_conversion, videos
+from rl_app.policy.facts import names_several
+from rl_app.policy.loading import read_facts
+from rl_app.policy.policies import Model, Policies
+from rl_app.policy.policy import Policy
 from rl_app.reports.live import VIDEOS, Live
+from rl_app.storage.artifacts import POLICY
 from rl_app.training.spool import (
     CREATOR,
     DEADLINE,
     ENV_CONFIG,
-    FROZEN,
+    FOR_NUMPY,
     GRAPH,
     NO_VIDEOS,
     RESERVE_S,
     SAID,
+    SIGNATURE,
     TAKEN,
     WAITING,
     share_of_session,
@@ -60,7 +68,6 @@ def main(spool: Path, output: Path) -> None:
     (output / VIDEOS).mkdir(exist_ok=True)
     live, studio = Live(output), VideoWorker(spool, output / VIDEOS)
     live.refresh()
-    import_all()
     while not trainer_ended(POLL_S):
         live.refresh()
         studio.record_next(live)
@@ -83,13 +90,6 @@ def die_with_trainer() -> None:
     """Have Linux kill this process when the trainer is gone; elsewhere it ends at the pipe's end."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def import_all() -> None:
-    """Import what a video needs: that takes seconds, which the trainer needs as well to start."""
-    import onnxruntime  # noqa: F401
-    import tensorflow  # noqa: F401
-    import tf2onnx  # noqa: F401
 
 
 def trainer_ended(timeout_s: float) -> bool:
@@ -239,18 +239,27 @@ def until(over: Callable[[], bool], pictures: Iterator[Any]) -> Iterator[Any]:
             return
 
 
-def load_model(directory: Path) -> Any:
-    """Return what was offered, as evaluate and serve run it."""
+def load_model(directory: Path) -> Model:
+    """Return what was offered: a policy, or several."""
+    facts = read_facts(directory / POLICY)
+    if not names_several(facts):
+        return load_policy(directory)
+    return Policies(facts, {name: load_policy(directory / POLICIES / name) for name in facts[POLICIES]}, facts[TABLE])
+
+
+def load_policy(directory: Path) -> Policy:
+    """Return the offered policy: in numpy where that can play it, else as evaluate and serve run it."""
+    file = directory / FOR_NUMPY
+    if file.exists():
+        return Policy(read_facts(directory / "policy.json"), pickle.loads(file.read_bytes()).network())
+    # Seconds and hundreds of megabytes, which most jobs do without
     import tensorflow.compat.v1 as tf
 
-    from rl_app.policy.policies import model_of
-
-    for file in directory.rglob(FROZEN):
-        inputs, outputs, placeholders = json.loads(file.read_text())
-        graph_def = tf.GraphDef.FromString(file.with_name(GRAPH).read_bytes())
-        frozen = freezing.FrozenPolicy(graph_def, inputs, outputs, placeholders)
-        onnx_conversion.write_onnx(frozen, file.with_name("policy.onnx"))
-    return model_of(directory)
+    inputs, outputs, placeholders = json.loads((directory / SIGNATURE).read_text())
+    graph_def = tf.GraphDef.FromString((directory / GRAPH).read_bytes())
+    frozen = freezing.FrozenPolicy(graph_def, inputs, outputs, placeholders)
+    onnx_conversion.write_onnx(frozen, directory / "policy.onnx")
+    return Policy.load(directory)
 
 
 if __name__ == "__main__":

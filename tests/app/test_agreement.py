@@ -2,8 +2,9 @@
 
 For every algorithm of the registry and every kind of space: a policy is trained a little and exported, then
 hypothesis draws observations, and the action that ``compute_action(explore=False)`` gives for each is held against
-evaluate's, the server's for one observation and for a batch, and TensorFlow's. Discrete actions are equal to the
-bit, continuous ones within 1e-6. The end of the run has a table of how many were compared.
+evaluate's, the server's for one observation and for a batch, TensorFlow's, and numpy's, which videos are played by
+where the network is of plain layers. Discrete actions are equal to the bit, continuous ones within 1e-6. The end of
+the run has a table of how many were compared.
 
 Left out is DQN with ``noisy``: RLlib 0.8.5 draws the noise of its layers in every pass, with ``explore=False`` too,
 so that the agent does not agree with itself.
@@ -35,6 +36,7 @@ from rl_app.job.rules import LEAST_WORKERS
 from rl_app.machine import Machine
 from rl_app.policy.episodes import Exported
 from rl_app.policy.exportable import check_exportable
+from rl_app.policy.loading import read_facts
 from rl_app.policy.own_classes import OwnClasses
 from rl_app.policy.policy import Policy
 from tests.app.any_space import as_json, values
@@ -93,6 +95,8 @@ class Case(NamedTuple):
     config: Mapping[str, Any]
     newer: bool = False
     """Whether the environment is written for Gym 0.26."""
+    plain: bool = True
+    """Whether the network is of plain layers, which numpy can play."""
     other: Optional[Tuple[gym.Space, gym.Space]] = None
     """The spaces of a second agent of the environment, with a policy of its own; that of the first is held to be."""
 
@@ -110,13 +114,13 @@ CASES = {
     "PPO, one-hot": Case("PPO", spaces.Discrete(9), spaces.MultiDiscrete([3, 4]), PPO),
     "PPO, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **FILTERED}),
     "PPO, Tuple to Tuple": Case("PPO", TUPLE, MIXED, PPO),
-    "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}),
-    "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}),
+    "PPO, LSTM": Case("PPO", BOX, THREE, {**PPO, **LSTM}, plain=False),
+    "PPO, LSTM, Dict to Box": Case("PPO", DICT, TORQUES, {**PPO, **LSTM, **FILTERED}, plain=False),
     "PPO, newer": Case("PPO", TUPLE, MIXED, PPO, newer=True),
     "APPO": Case("APPO", BOX, THREE, ON_POLICY),
     "IMPALA": Case("IMPALA", DICT, THREE, ON_POLICY),
     "A2C": Case("A2C", BOX, TORQUES, SMALL),
-    "A2C, LSTM": Case("A2C", TUPLE, THREE, {**SMALL, **LSTM}),
+    "A2C, LSTM": Case("A2C", TUPLE, THREE, {**SMALL, **LSTM}, plain=False),
     "A3C": Case("A3C", BOX, THREE, SMALL),
     "PG": Case("PG", TUPLE, MIXED, SMALL),
     "MARWIL": Case("MARWIL", BOX, THREE, {**SMALL, "replay_buffer_size": 500}),
@@ -133,9 +137,11 @@ CASES = {
     # Networks and distributions of a user's own, of tests/app/networks
     "PPO, own network": Case("PPO", BOX, THREE, {**PPO, "model": DENSE}),
     "PPO, own network, Dict to Tuple": Case("PPO", DICT, MIXED, {**PPO, **FILTERED, "model": DENSE}),
-    "PPO, own CNN": Case("PPO", spaces.Box(0.0, 1.0, (6, 6, 3), np.float32), THREE, {**PPO, "model": own("frames")}),
+    "PPO, own CNN": Case(
+        "PPO", spaces.Box(0.0, 1.0, (6, 6, 3), np.float32), THREE, {**PPO, "model": own("frames")}, plain=False
+    ),
     "PPO, own mask": Case("PPO", MASKED, THREE, {**PPO, "model": own("parametric"), "vf_share_layers": True}),
-    "PPO, own LSTM": Case("PPO", BOX, THREE, {**PPO, "model": {**own("recurrent"), "max_seq_len": 8}}),
+    "PPO, own LSTM": Case("PPO", BOX, THREE, {**PPO, "model": {**own("recurrent"), "max_seq_len": 8}}, plain=False),
     "PPO, own distribution": Case("PPO", BOX, THREE, {**PPO, "model": {**DENSE, "custom_action_dist": "sharp"}}),
     "PPO, autoregressive": Case("PPO", spaces.Discrete(2), PAIRS, {**PPO, "model": AUTOREGRESSIVE}),
     "A2C, own network": Case("A2C", BOX, TORQUES, {**SMALL, "model": DENSE}),
@@ -144,7 +150,7 @@ CASES = {
     "DDPG, own network": Case("DDPG", BOX, TORQUES, {**DDPG, "model": DENSE}),
     # Each of two agents has a policy, and spaces of its own
     "PPO, agents": Case("PPO", DICT, TORQUES, {**PPO, **FILTERED}, other=(BOX, THREE)),
-    "PPO, agents, LSTM": Case("PPO", BOX, MIXED, {**PPO, **LSTM}, other=(DICT, THREE)),
+    "PPO, agents, LSTM": Case("PPO", BOX, MIXED, {**PPO, **LSTM}, plain=False, other=(DICT, THREE)),
     "PPO, agents, own network": Case("PPO", BOX, THREE, {**PPO, "model": DENSE}, other=(WIDE, TORQUES)),
     "APPO, agents": Case("APPO", BOX, THREE, ON_POLICY, other=(DICT, THREE)),
     "IMPALA, agents": Case("IMPALA", BOX, THREE, ON_POLICY, other=(DICT, THREE)),
@@ -241,12 +247,13 @@ def environments_of_agents(case: Case) -> Callable[[Any], Any]:
 
 
 class Trained(NamedTuple):
-    """The agent, its policy by both engines, the server of it, and the rows of its iterations."""
+    """The agent, its policy by each engine, the server of it, and the rows of its iterations."""
 
     case: Case
     agent: Any
     exported: Policy
     tensorflow: Policy
+    numpy: Optional[Policy]
     server: Served
     rows: List[Row]
 
@@ -267,7 +274,9 @@ def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory
         exported, tensorflow = export(agent, directory)
         with Served(exported) as server:
             own = "" if case.other is None else f"policies/{case.policy}"
-            yield Trained(case, agent, Policy.load(exported / own), Policy.load(tensorflow / own), server, rows)
+            network = in_numpy(agent.get_policy(case.policy), exported / own)
+            policies = Policy.load(exported / own), Policy.load(tensorflow / own), network
+            yield Trained(case, agent, *policies, server, rows)
 
 
 @contextmanager
@@ -316,6 +325,14 @@ def export(agent: Any, directory: Path) -> Tuple[Path, Path]:
     for file in saved_model.rglob("policy.onnx"):
         file.unlink()
     return both, saved_model
+
+
+def in_numpy(policy: Any, exported: Path) -> Optional[Policy]:
+    """The same policy as videos are played by it, where numpy can."""
+    from rl_app.policy import freezing, numpy_network
+
+    found = numpy_network.in_numpy(policy, freezing.freeze(policy))
+    return None if found is None else Policy(read_facts(exported / "policy.json"), found.network())
 
 
 # ---- an episode by each of them: of every step the parts of its action
@@ -432,6 +449,8 @@ def test_everyone_gives_the_action_of_the_trained_agent(
             "TensorFlow": by_evaluate(everyone.tensorflow, episode),
             "TensorFlow, batch": by_tensorflow_at_once(everyone, episode, states),
         }
+        if everyone.numpy:
+            found["numpy"] = by_evaluate(everyone.numpy, episode)
         if case.other is not None:
             found["serve, agent"] = by_the_server_for_the_agent(everyone, episode)
         for way, actions in found.items():
@@ -441,6 +460,7 @@ def test_everyone_gives_the_action_of_the_trained_agent(
 
     holds()
     assert everyone.exported.engine == "onnxruntime" and everyone.tensorflow.engine == "tensorflow"
+    assert (everyone.numpy is not None) == case.plain
     record_property("agreement", {"algorithm": case.algorithm, "actions": dict(compared)})
 
 

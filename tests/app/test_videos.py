@@ -186,21 +186,22 @@ def ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def ppo(env: str) -> Any:
+def ppo(env: str, **model: Any) -> Any:
     from ray.rllib.agents.registry import get_agent_class
 
-    return get_agent_class("PPO")(
-        env=env,
-        config={
-            "num_workers": 0,
-            "simple_optimizer": True,
-            "train_batch_size": 64,
-            "rollout_fragment_length": 64,
-            "sgd_minibatch_size": 64,
-            "num_sgd_iter": 1,
-            "seed": 1,
-        },
-    )
+    from rl_app.policy.lstm import with_lstm
+
+    config = {
+        "num_workers": 0,
+        "simple_optimizer": True,
+        "train_batch_size": 64,
+        "rollout_fragment_length": 64,
+        "sgd_minibatch_size": 64,
+        "num_sgd_iter": 1,
+        "seed": 1,
+        "model": model,
+    }
+    return get_agent_class("PPO")(env=env, config=with_lstm(config))
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +253,11 @@ def beside(tmp_path: Path) -> Beside:
     return Beside(tmp_path, said, recorder_of("CartPole-v1", tmp_path, said.append))
 
 
+def has_tensorflow(process: psutil.Process) -> bool:
+    """Whether TensorFlow, the half of a gigabyte that it is, is in a process's memory."""
+    return any("libtensorflow" in mapped.path for mapped in process.memory_maps())
+
+
 def test_the_video_and_the_report_are_there_while_it_trains_and_at_the_end(trainer: Any, beside: Beside) -> None:
     with beside.recorder:
         until(lambda: "Starting" in beside.page(), SOON_S)
@@ -262,12 +268,23 @@ def test_the_video_and_the_report_are_there_while_it_trains_and_at_the_end(train
         beside.recorder.offer(trainer, 21.5)
         until(lambda: beside.made() == ["iteration-000001-reward-0021.50.mp4"], SOON_S)
         until(lambda: "iteration 1 · mean reward 21.50" in beside.page(), SOON_S)
+        assert not has_tensorflow(beside.process())  # which a network of plain layers is played without
     duration_s, stream = probe(beside.output / "videos" / beside.made()[0])
     assert duration_s > 0.1
     assert "600x400" in stream
     assert '"live":false' in beside.page()
     assert not beside.said
     assert not list(beside.output.rglob(".tmp*"))
+
+
+def test_a_network_that_numpy_cannot_play_has_its_video_by_tensorflow(ray: None, beside: Beside) -> None:
+    trainer = ppo("CartPole-v1", use_lstm=True, lstm_cell_size=4, max_seq_len=8)
+    with beside.recorder:
+        beside.recorder.offer(trainer, 21.5)
+        until(lambda: beside.made() == ["iteration-000000-reward-0021.50.mp4"], SOON_S)
+        assert has_tensorflow(beside.process())
+    trainer.stop()
+    assert not beside.said
 
 
 def test_the_policy_offered_last_has_its_video_when_the_block_ends(

@@ -80,7 +80,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     shutil.copytree(
         str(REPOSITORY),
         str(root),
-        ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "__pycache__", ".*cache"),
+        ignore=shutil.ignore_patterns(".git", ".venv*", ".tools", "build", "runs", "__pycache__", ".*cache"),
     )
     port = free_port()
     made = Stack(
