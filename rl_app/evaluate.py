@@ -26,7 +26,7 @@ from rl_app.evaluation.playing import play
 from rl_app.evaluation.recordings import record
 from rl_app.evaluation.results import leave, results, surroundings
 from rl_app.evaluation.rollouts import Rollout
-from rl_app.job import hyperparameters, sagemaker, user_code
+from rl_app.job import agents, hyperparameters, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
 from rl_app.job.settings import Evaluation
 from rl_app.job.user_code import Source
@@ -157,7 +157,8 @@ def register_classes(own: Source, restored: Sequence[Candidate]) -> None:
     """Give RLlib the user's own classes; raises UserError where those of an agent are not among them."""
     classes = own_classes.load(own.directory)
     for each in restored:
-        classes.check(each.params)
+        for config in agents.configs(each.params):
+            classes.check(config)
     classes.registered({})
 
 

@@ -9,8 +9,11 @@ _LEFT_OUT = object()
 
 
 def numbers(value: Any) -> Any:
-    """Make NumPy's numbers Python's, in whatever mappings and lists they are; all else stays as it is."""
-    if isinstance(value, Mapping):
+    """Make NumPy's numbers Python's, in whatever mappings and lists they are; all else stays as it is.
+
+    So does a Dict space of Gym's, which is a mapping too.
+    """
+    if isinstance(value, Mapping) and not hasattr(value, "sample"):
         return {key: numbers(item) for key, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)(numbers(item) for item in value)

@@ -23,6 +23,7 @@ from rl_app.errors import JobError, UserError, reason_of
 from rl_app.job import sagemaker
 from rl_app.local.compose import say_way_down
 from rl_app.machine import detect
+from rl_app.policy.policies import Model, model_of
 from rl_app.policy.policy import Policy
 from rl_app.serving.limits import BodyLimit, Timeouts
 from rl_app.serving.metrics import Counts, Metrics
@@ -141,8 +142,8 @@ def whole_number(name: str, text: str, default: int) -> int:
     return int(text or min(default, MOST_WORKERS))
 
 
-def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str]) -> Policy:
-    """Load the policy, which has answered once; raises UserError where there is none or it is broken."""
+def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str]) -> Model:
+    """Load the model, whose policies have answered once; raises UserError where there is none or it is broken."""
     from rl_app.serving.app import warm
     from rl_app.storage import artifacts
 
@@ -159,14 +160,22 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
         if not directory.is_dir():
             raise UserError(f"{directory}: is missing; SageMaker mounts the model there, and MODEL names another")
     opened = artifacts.opened(directory, scratch / "model")
-    policy = Policy.load(opened)
+    served = model_of(opened)
     try:
-        warm(policy)
+        for policy in policies_of(served).values():
+            warm(policy)
     except (JobError, UserError):
         raise
     except Exception as error:  # onnxruntime's and TensorFlow's exceptions have no base of their own
         raise UserError(f"{opened}: the policy does not answer: {str(error).strip().splitlines()[0]}") from error
-    return policy
+    return served
+
+
+def policies_of(model: Model) -> Mapping[Optional[str], Policy]:
+    """Return the policies of a model by name; the only one of a model that names none has none."""
+    if isinstance(model, Policy):
+        return {None: model}
+    return {name: policy for name, policy in model.by_name.items()}  # noqa: C416  # a key may be None
 
 
 def listen(host: str, port: str) -> socket.socket:
@@ -195,7 +204,7 @@ def settle() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def workers_of(policy: Policy, settings: Settings) -> int:
+def workers_of(policy: Model, settings: Settings) -> int:
     """Return how many processes answer: one where it is TensorFlow's, whose threads do not outlive a fork."""
     return settings.workers if policy.engine == "onnxruntime" else 1
 
@@ -205,19 +214,21 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def announce(policy: Policy, address: str, workers: int, seconds: float) -> None:
+def announce(policy: Model, address: str, workers: int, seconds: float) -> None:
     """Say what is served, and where."""
     facts = policy.facts
     reward = facts.get("training", {}).get("episode_reward_mean")
     worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
     processes = f" in {workers} processes" if workers > 1 else ""
+    named = [name for name in policies_of(policy) if name]
+    which = f", policies {', '.join(named)}" if named else ""
     say(
-        f"serving {facts['algorithm']} on {facts.get('env')}{worth}, by {policy.engine}{processes}: {address} "
+        f"serving {facts['algorithm']} on {facts.get('env')}{which}{worth}, by {policy.engine}{processes}: {address} "
         f"after {seconds:.2f} s"
     )
 
 
-def serve(policy: Policy, listening: socket.socket, settings: Settings, counts: Counts, process: Optional[int]) -> None:
+def serve(model: Model, listening: socket.socket, settings: Settings, counts: Counts, process: Optional[int]) -> None:
     """Answer until a signal, then drain; ``process`` is which of several it is, None where it is alone."""
     import numpy as np
 
@@ -226,14 +237,22 @@ def serve(policy: Policy, listening: socket.socket, settings: Settings, counts: 
     from rl_app.serving.app import App
     from rl_app.serving.batching import Batcher
     from rl_app.serving.queries import Reader
+    from rl_app.serving.several import AgentsApp, Desk
 
     # Lists of different lengths are refused, and the client is told so
     warnings.filterwarnings("ignore", category=np.VisibleDeprecationWarning)
-    metrics, reader = Metrics(counts, process or 0, alone=process is None), Reader(policy)
+    metrics = Metrics(counts, process or 0, alone=process is None)
     log = AccessLog(metrics.lost_line)
+    readers = {name: Reader(policy) for name, policy in policies_of(model).items()}
+
+    def desk(name: Optional[str], under_way: Sized) -> Desk:
+        policy, reader = policies_of(model)[name], readers[name]
+        return Desk(policy, reader, Batcher(policy, reader, np.random.default_rng(), metrics.batch, under_way))
 
     def app(under_way: Sized) -> App:
-        batcher = Batcher(policy, reader, np.random.default_rng(), metrics.batch, under_way)
-        return App(policy, reader, batcher, log, metrics, settings.body)
+        if isinstance(model, Policy):
+            return App(*desk(None, under_way), log, metrics, settings.body)
+        desks = {name: desk(name, under_way) for name in model.by_name}
+        return AgentsApp(model, desks, log, metrics, settings.body)
 
     server.run(app, listening, log, metrics, settings.timeouts)

@@ -18,7 +18,7 @@ from rl_app import disk
 from rl_app.envs import ENVS
 from rl_app.envs.contract.notices import opened
 from rl_app.errors import JobError, UserError, reason_of
-from rl_app.job import hyperparameters, offline, sagemaker, user_code
+from rl_app.job import agents, hyperparameters, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
 from rl_app.job.settings import Job
 from rl_app.job.user_code import Source
@@ -186,11 +186,12 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
         return None
     job = offline.placed(parsed(contract, running, own), contract.channels, running.paths.output_data)
     trial = Trial(job, {**ENVS, **own.envs}, classes_of(own.directory, job))
-    trial.own.check(job.trial["config"])
+    for config in agents.configs(job.trial["config"]):
+        trial.own.check(config)
     from rl_app.training import ray_runtime, warm_start
 
     warm_start.check(running.paths.data / sagemaker.WEIGHTS, job.trial["run"], job.trial["env"])
-    try_environment(trial, job.trial["env"] in own.envs, running.say)
+    trial = try_environment(trial, job.trial["env"] in own.envs, running.say)
     if trial.needs_ray:
         ray_runtime.check_memory(running.say)
     return trial

@@ -41,7 +41,7 @@ REFUSED = {
     "contrib/AlphaZero": NEEDS_TORCH,
     "contrib/LinTS": NEEDS_TORCH,
     "contrib/LinUCB": NEEDS_TORCH,
-    "contrib/MADDPG": "it needs several agents and the policy of each, which a hyperparameter cannot hold",
+    "contrib/MADDPG": "its policies have no distribution whose best action could be exported",
     "contrib/RandomAgent": "it learns nothing",
 }
 

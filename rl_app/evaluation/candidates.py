@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 from rl_app.errors import UserError
+from rl_app.evaluation import agents
 from rl_app.evaluation.candidate import Candidate, EvalEnv, Say
 from rl_app.evaluation.rollouts import Rollout
 from rl_app.job.sagemaker import MODEL
 from rl_app.job.settings import Evaluation
 from rl_app.masking import masks
-from rl_app.policy.episodes import Exported
+from rl_app.policy.facts import names_several
 from rl_app.policy.loading import read_facts
-from rl_app.policy.policy import Policy
-from rl_app.policy.restored_agent import Restored, facts_of, params_of, restored
+from rl_app.policy.policies import model_of, player_in
+from rl_app.policy.restored_agent import facts_of, params_of, restored
 from rl_app.spaces.description import outline
 from rl_app.storage import artifacts
 
@@ -54,7 +55,7 @@ def env_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[
     Raises:
         UserError: they were trained in different ones, or none says in which; or there is no such environment.
     """
-    from rl_app.envs.contract.checked import Manner
+    from rl_app.envs.contract.checked import Manner, no_spaces
     from rl_app.envs.contract.creation import creator
 
     known = [{"env_config": {}, **each.params, **each.facts} for each in candidates]
@@ -71,10 +72,9 @@ def env_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[
     env_config = settings.env_config
     if env_config is None:
         env_config = known[0]["env_config"] if trained_there else {}
-    own, rllibs = (
-        creator(name, envs=envs, manner=Manner(settings.env_deadline, settings.strict_spaces, as_rllib, drawn=True))
-        for as_rllib in (False, True)
-    )
+    spaces = next((agents.TrainedSpaces(each) for each in candidates if names_several(each.facts)), no_spaces)
+    manner = Manner(settings.env_deadline, settings.strict_spaces, drawn=True, spaces=spaces)
+    own, rllibs = (creator(name, envs=envs, manner=manner._replace(as_rllib=as_rllib)) for as_rllib in (False, True))
     return EvalEnv(name, env_config, own, rllibs)
 
 
@@ -104,7 +104,7 @@ def ready_to_play(candidate: Candidate, played_in: EvalEnv, settings: Evaluation
             played_in.env_config,
         )
         with restored(*arguments) as trainer:
-            player = Restored(trainer, env, settings.deterministic)
+            player = agents.restored(trainer, env, settings.deterministic)
             yield Rollout(candidate, candidate.facts or facts_of(trainer), "ray", player, env)
     finally:
         env.close()
@@ -135,16 +135,19 @@ def warning(candidate: Candidate) -> str:
 
 def exported(candidate: Candidate, env: Any, played_in: EvalEnv, settings: Evaluation) -> Rollout:
     """Return the candidate's exported policy, ready to play."""
-    policy = Policy.load(candidate.directory)
+    model = model_of(candidate.directory)
     check_spaces(candidate, env, played_in)
-    if not settings.deterministic and policy.unsampled is not None:
-        raise UserError(f"deterministic = false: {policy.unsampled}")
-    return Rollout(candidate, candidate.facts, policy.engine, Exported(policy, settings.deterministic), env)
+    if not settings.deterministic and model.unsampled is not None:
+        raise UserError(f"deterministic = false: {model.unsampled}")
+    return Rollout(candidate, candidate.facts, model.engine, player_in(env, model, settings.deterministic), env)
 
 
 def check_spaces(candidate: Candidate, env: Any, played_in: EvalEnv) -> None:
     """Refuse an environment that the policy cannot see or act in."""
-    for kind, there in zip(("observation_space", "action_space"), env.declared):
+    if names_several(candidate.facts):
+        agents.check_spaces(candidate, env, played_in.name)
+        return
+    for kind, there in zip(agents.SPACES, agents.common_spaces(env, played_in.name)):
         trained = candidate.facts[kind]
         if outline(there) != outline(trained):
             raise UserError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Optional
+from typing import Any, Dict, Optional
 
+from rl_app.evaluation.agents import by_policy
 from rl_app.evaluation.candidate import Say
 from rl_app.evaluation.rollouts import Episode, Rollout
 from rl_app.job.settings import Evaluation
@@ -47,8 +48,11 @@ def play(rollout: Rollout, settings: Evaluation, stop: StopRequest, display: Dis
 def played(rollout: Rollout, seed: int, settings: Evaluation, stop: StopRequest, say: Say) -> Optional[Episode]:
     """Return one episode; None where a stop was asked for and it did not end soon."""
     reward, step, deadline, saying = 0.0, None, math.inf, time.monotonic() + PROGRESS_S
+    by_agent: Dict[Any, float] = {}
     for step in steps(rollout.env, rollout.player, seed, most_steps(rollout, settings)):
         reward += step.reward
+        for agent, given in step.by_agent.items():
+            by_agent[agent] = by_agent.get(agent, 0.0) + given
         if time.monotonic() > saying:
             saying += PROGRESS_S
             going_on = f"episode {len(rollout.episodes) + 1} goes on: {step.number} steps, reward {reward:.2f} so far"
@@ -58,7 +62,7 @@ def played(rollout: Rollout, seed: int, settings: Evaluation, stop: StopRequest,
             if time.monotonic() > deadline:
                 return None
     assert step is not None
-    return Episode(seed, reward, step.number, not step.done)
+    return Episode(seed, reward, step.number, not step.done, by_policy(rollout.player, by_agent))
 
 
 def most_steps(rollout: Rollout, settings: Evaluation) -> Optional[int]:

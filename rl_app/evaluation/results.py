@@ -29,7 +29,8 @@ def results(rollouts: Sequence[Rollout]) -> Dict[str, Any]:
                 "model": rollout.candidate.name,
                 "played_by": rollout.engine,
                 **statistics.summary(rollout.rewards),
-                "episodes": [episode._asdict() for episode in rollout.episodes],
+                **of_policies(rollout),
+                "episodes": [episode.data for episode in rollout.episodes],
                 "videos": rollout.videos,
                 "policy": {key: value for key, value in rollout.facts.items() if key != "observation_filter"},
             }
@@ -44,6 +45,12 @@ def results(rollouts: Sequence[Rollout]) -> Dict[str, Any]:
             for rollout in rollouts[1:]
         ],
     }
+
+
+def of_policies(rollout: Rollout) -> Dict[str, Any]:
+    """Return the statistics of each policy of a model that has several, in each episode of the mean of its agents."""
+    found = {name: statistics.summary(rewards) for name, rewards in rollout.policies.items()}
+    return {"policies": found} if found else {}
 
 
 def surroundings() -> Dict[str, Any]:

@@ -14,7 +14,7 @@ from rl_app import algorithms, plain
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS
 from rl_app.experiments.experiment import Entry, as_experiment
-from rl_app.job import places
+from rl_app.job import agents, places
 from rl_app.job.rules import breach
 from rl_app.job.sagemaker import RESERVED, program_of
 from rl_app.job.settings import EVALUATION_RULES, NONE, OURS, PREFIX, Evaluation, Job, Settings
@@ -226,9 +226,21 @@ def _seed(job: Mapping[str, Any], trial: Dict[str, Any], ours: Mapping[str, str]
 def _check_values(job: Mapping[str, Any], trial: Mapping[str, Any], machine: Optional[Machine]) -> None:
     run = trial["run"]
     config = algorithms.merged(algorithms.default_config(run), trial["config"])
+    agents.check(config, run)
     values = dict(flat({**job, **trial, "config": config}))
     broken = breach(values, machine)
     if broken is not None:
         given = dict(flat({**job, **trial}))
         whose = "" if broken.name in given else f" ({run}'s default)"
         raise UserError(f"{qualify(broken.name)} = {shown(values[broken.name])}{whose}: {broken.allowed}")
+    for name, policy in agents.policies(config).items():
+        _check_policy(name, agents.settings(policy), {**job, **trial, "config": config}, machine)
+
+
+def _check_policy(name: str, own: Mapping[str, Any], job: Mapping[str, Any], machine: Optional[Machine]) -> None:
+    """Hold what a policy of several has of its own to the same rules."""
+    values = dict(flat({**job, "config": algorithms.merged(job["config"], own)}))
+    broken = breach(values, machine)
+    if broken is not None:
+        path = f"{agents.PATH}.{agents.POLICIES}.{name}.{broken.name.partition('.')[2]}"
+        raise UserError(f"{path} = {shown(values[broken.name])}: {broken.allowed}")

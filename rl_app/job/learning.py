@@ -10,8 +10,13 @@ from __future__ import annotations
 import math
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
+from rl_app.job import agents
+
 CUSTOM = "custom_metrics/"
 """What a column begins with that a user's own callbacks made, as in RLlib's TensorBoard events."""
+OF_POLICY = "policy_reward_mean/"
+"""What the column begins with that has the mean reward of a policy of several, again as in those events."""
+OF_POLICIES = tuple(f"policy_reward_{which}/" for which in ("mean", "min", "max"))
 
 
 class Metric(NamedTuple):
@@ -63,18 +68,33 @@ def columns(result: Mapping[str, Any]) -> Dict[str, Any]:
     """Return the columns of a result that are there; a metric that the algorithm lacks, or has no value yet, is not."""
     stats = statistics(result)
     found = {metric.name: _value(metric, result, stats) for metric in METRICS}
+    for policy in _policies(result):
+        found.update(_of_policy(result, policy))
     custom = result.get("custom_metrics") or {}
     found.update({f"{CUSTOM}{key}": _number(value) for key, value in custom.items() if key.endswith("_mean")})
     return {name: value for name, value in found.items() if value is not None}
 
 
-def statistics(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the learner's statistics of the one policy; {} where there are several, or it has not learnt yet.
+def _policies(result: Mapping[str, Any]) -> List[str]:
+    """Return the names of the policies of a job that has several."""
+    return list(agents.policies(result.get("config") or {}))
+
+
+def _of_policy(result: Mapping[str, Any], policy: str) -> Dict[str, Optional[float]]:
+    """Return the rewards of a policy of several, and what its learner says, each by its name and the policy's."""
+    stats = statistics(result, policy)
+    rewards = {f"{each}{policy}": _number((result.get(each[:-1]) or {}).get(policy)) for each in OF_POLICIES}
+    learnt = (metric.name for metric in METRICS if not metric.path)
+    return {**rewards, **{f"{name}/{policy}": _number(stats.get(name)) for name in learnt}}
+
+
+def statistics(result: Mapping[str, Any], policy: str = agents.ONE) -> Mapping[str, Any]:
+    """Return the learner's statistics of a policy; {} where it has none, as before it has learnt.
 
     RLlib's optimizers each wrap them in another way: in the policy's name, in ``learner_stats``, in both or neither.
     """
     stats: Mapping[str, Any] = result.get("info", {}).get("learner") or {}
-    for key in ("default_policy", "learner_stats"):
+    for key in (policy, "learner_stats"):
         inner = stats.get(key)
         stats = inner if isinstance(inner, Mapping) else stats
     return stats
@@ -103,9 +123,18 @@ def is_custom(key: str) -> bool:
     return key.startswith(CUSTOM)
 
 
-def custom_title(key: str) -> str:
-    """Such a column for people, by its user's own name."""
-    return key[len(CUSTOM) :].replace("_", " ")
+def is_of_policy(key: str) -> bool:
+    """Return whether a column is of one policy of several, and no edge of a band."""
+    return "/" in key and not is_custom(key) and not key.startswith(OF_POLICIES[1:])
+
+
+def title(key: str) -> str:
+    """Such a column for people: of a user's own callbacks by its user's name, of a policy by what it is and whose."""
+    if is_custom(key):
+        return key[len(CUSTOM) :].replace("_", " ")
+    name, _, policy = key.partition("/")
+    known = {metric.name: metric.title for metric in METRICS}
+    return f"{known.get(name, 'reward')} of {policy}"
 
 
 def names() -> List[str]:
@@ -121,7 +150,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 def _named(row: Mapping[str, Any]) -> Iterator[str]:
     yield from (name for name in names() if row.get(name) is not None)
-    yield from (key for key in row if is_custom(key) and row[key] is not None)
+    yield from (key for key in row if (is_custom(key) or is_of_policy(key)) and row[key] is not None)
 
 
 def say(row: Mapping[str, Any], terminal: TextIO) -> None:

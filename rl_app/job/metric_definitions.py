@@ -7,7 +7,7 @@ is what the line about its learning does.
 from __future__ import annotations
 
 import re
-from typing import Dict, List
+from typing import Dict, List, Sequence
 
 from rl_app.job import learning
 
@@ -27,9 +27,15 @@ REGEXES: Dict[str, str] = {
 }
 
 
-def definitions() -> List[Dict[str, str]]:
-    """As CreateTrainingJob takes them."""
-    return [{"Name": name, "Regex": regex} for name, regex in REGEXES.items()]
+MOST = 40
+"""Of SageMaker's."""
+
+
+def definitions(policies: Sequence[str] = ()) -> List[Dict[str, str]]:
+    """As CreateTrainingJob takes them, with the reward of each policy of a job that has several, as far as they fit."""
+    names = [f"{learning.OF_POLICY}{policy}" for policy in policies][: MOST - len(REGEXES)]
+    own = {name: f"{learning.LINE} .* {re.escape(name)}: ({FLOAT})" for name in names}
+    return [{"Name": name, "Regex": regex} for name, regex in {**REGEXES, **own}.items()]
 
 
 def found(line: str) -> Dict[str, float]:

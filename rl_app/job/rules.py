@@ -123,7 +123,7 @@ RULES = (
     ),
     Rule("config.env", lambda env, values: env == values["env"], "not here, but as rl.training.env"),
     Rule(
-        "config.callbacks config.custom_eval_function config.multiagent.policy_mapping_fn",
+        "config.callbacks config.custom_eval_function",
         lambda value, _: callable(value),
         "Python code, which an experiment can hold and a hyperparameter cannot",
     ),

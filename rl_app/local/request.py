@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from rl_app.errors import UserError
 from rl_app.experiments import EXPERIMENTS
-from rl_app.job import hyperparameters, offline, sagemaker, user_code
+from rl_app.job import agents, hyperparameters, offline, sagemaker, user_code
 from rl_app.job.settings import PREFIX, Job, Settings
 from rl_app.local import channels, flags
 from rl_app.machine import Machine
@@ -218,8 +218,8 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
         job = job_of(request.raw, machine, experiments(request))
         if job is not None:
             offline.check(job.trial["config"], channels.listed(request.channels))
-            if not request.source:
-                NO_CLASSES.check(job.trial["config"])
+            for config in agents.configs(job.trial["config"]) if not request.source else ():
+                NO_CLASSES.check(config)
 
 
 def contents(request: JobRequest) -> Sequence[Path]:
@@ -248,6 +248,13 @@ def job_of(raw: Mapping[str, str], machine: Optional[Machine], known: Optional[M
         max_run(raw)
         return None
     return hyperparameters.parse(raw, machine, known)
+
+
+def policies(request: JobRequest) -> List[str]:
+    """List the policies of a training job that names several, as far as they can be known here."""
+    known = experiments(request) if request.command == "train" else None
+    job = job_of(request.raw, None, known)
+    return [] if job is None else list(agents.policies(job.trial["config"]))
 
 
 def settings_of(raw: Mapping[str, str], job: Optional[Job]) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
@@ -24,12 +24,30 @@ class Player(Protocol):
         """Return the action for an observation, as ``env.step`` takes it; ``reward`` is the last step's, 0 at first."""
 
 
+class Agents(Protocol):
+    """Chooses the actions of several agents, as :class:`Player` does of one."""
+
+    def begin(self, seed: Optional[int]) -> None:
+        """Before the first action of an episode; ``seed`` is for sampled actions."""
+
+    def act(self, observation: Mapping[Any, Any], reward: Any) -> Mapping[Any, Any]:
+        """Return the actions of the agents that are observed, as ``env.step`` takes them.
+
+        Args:
+            reward: the last step's, by agent; 0 at first.
+        """
+
+
 class Step(NamedTuple):
-    """``number`` 0 is the reset, which has no reward."""
+    """``number`` 0 is the reset, which has no reward.
+
+    Of several agents ``reward`` is the sum, and ``by_agent`` has what each of them was given.
+    """
 
     number: int
     reward: float
     done: bool
+    by_agent: Mapping[Any, float] = {}
 
 
 class Exported:
@@ -64,17 +82,25 @@ def _actions(outputs: Mapping[str, Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
 
 
-def steps(env: Any, player: Player, seed: Optional[int] = None, most: Optional[int] = None) -> Iterator[Step]:
+def steps(
+    env: Any, player: Union[Player, Agents], seed: Optional[int] = None, most: Optional[int] = None
+) -> Iterator[Step]:
     """Play one episode, or its first ``most`` steps; without ``seed`` the environment goes on as it was seeded."""
     if seed is not None:
         _seed(env, seed)
     player.begin(seed)
-    observation, number, reward, done = env.reset(), 0, 0.0, False
-    yield Step(number, reward, done)
-    while not done and number != most:
-        observation, reward, done, _ = env.step(player.act(observation, float(reward)))
-        number += 1
-        yield Step(number, float(reward), bool(done))
+    observation, reward, step = env.reset(), 0.0, Step(0, 0.0, False)
+    yield step
+    while not step.done and step.number != most:
+        observation, reward, done, _ = env.step(player.act(observation, reward))
+        if isinstance(reward, Mapping):
+            # Who is done is given a last observation, and acts no more
+            observation = {agent: seen for agent, seen in observation.items() if not done.get(agent)}
+            step = Step(step.number + 1, float(sum(reward.values())), done["__all__"], reward)
+        else:
+            reward = float(reward)
+            step = Step(step.number + 1, reward, bool(done))
+        yield step
 
 
 def _seed(env: Any, seed: int) -> None:

@@ -12,15 +12,18 @@ import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from rl_app import plain
 from rl_app.files import TEMPORARY, scratch_folder
+from rl_app.job.agents import ONE, POLICIES
 from rl_app.masking import masked
 from rl_app.policy import soundness
 from rl_app.policy.freezing import FrozenPolicy, MeanStd, freeze, mean_std
 from rl_app.policy.onnx_conversion import import_graph, sampled_outputs, used_inputs, write_onnx_if_it_agrees
-from rl_app.spaces.description import describe
+from rl_app.policy.several import Several
+from rl_app.spaces.description import Space, describe
+from rl_app.storage.artifacts import POLICY
 
 if TYPE_CHECKING:
     from rl_app.training.checkpoints import Checkpoint
@@ -31,6 +34,8 @@ VERSIONS_OF = ("ray", "tensorflow-cpu", "tensorflow", "gym", "numpy", "onnx", "t
 def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapping[str, Any]) -> None:
     """Write what the design calls the model into ``directory``, each part beside first and then renamed.
 
+    Of several policies each has a folder of its own in ``policies``, and policy.json names them.
+
     Args:
         trainer: an RLlib trainer in the state of ``checkpoint``.
         directory: ``/opt/ml/model``.
@@ -38,14 +43,17 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
         training: facts of the run for policy.json (iteration, reward, seed, …).
     """
     with scratch_folder(directory / f"{TEMPORARY}export") as beside:
-        policy = trainer.get_policy()
-        frozen = freeze(policy)
-        observation_filter = mean_std(trainer)
-        soundness.check_actions(sampled_outputs(policy, frozen)[1])
-        write_saved_model(frozen, observation_filter, beside / "1")
-        write_onnx_if_it_agrees(policy, frozen, beside / "policy.onnx")
-        _write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
-        _write_json(beside / "params.json", plain.data(masked(trainer.raw_user_config)))
+        several: Optional[Several] = getattr(trainer, "several", None)
+        config = trainer.raw_user_config
+        if several is None:
+            write_policy(trainer, ONE, beside, training)
+        else:
+            for name in several.spaces:
+                (beside / POLICIES / name).mkdir(parents=True)
+                write_policy(trainer, name, beside / POLICIES / name, training)
+            _write_json(beside / POLICY, several_facts(trainer, several, training))
+            config = several.written(config)
+        _write_json(beside / "params.json", plain.data(masked(config)))
         shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
         shutil.copy(f"{checkpoint.path}.tune_metadata", str(beside / "checkpoint.tune_metadata"))
         for made in beside.iterdir():
@@ -53,6 +61,16 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
             if target.is_dir():
                 shutil.rmtree(target)
             os.replace(made, target)
+
+
+def write_policy(trainer: Any, name: str, directory: Path, training: Mapping[str, Any]) -> None:
+    """Write one policy of a trainer: its SavedModel, the same as ONNX, and policy.json."""
+    policy = trainer.get_policy(name)
+    frozen, observation_filter = freeze(policy), mean_std(trainer, name)
+    soundness.check_actions(sampled_outputs(policy, frozen)[1])
+    write_saved_model(frozen, observation_filter, directory / "1")
+    write_onnx_if_it_agrees(policy, frozen, directory / "policy.onnx")
+    _write_json(directory / POLICY, policy_facts(trainer, frozen, observation_filter, training, name))
 
 
 def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd], directory: Path) -> None:
@@ -88,21 +106,18 @@ def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd
 
 
 def policy_facts(
-    trainer: Any, frozen: FrozenPolicy, observation_filter: Optional[MeanStd], training: Mapping[str, Any]
+    trainer: Any,
+    frozen: FrozenPolicy,
+    observation_filter: Optional[MeanStd],
+    training: Mapping[str, Any],
+    name: str = ONE,
 ) -> Dict[str, Any]:
-    """Return all that evaluate and serve need to know of the policy, as plain data."""
-    policy, config = trainer.get_policy(), trainer.config
-    worker = trainer.workers.local_worker()
-    preprocessor = worker.preprocessors["default_policy"]
-    # What the environment declared, not what RLlib was shown of it; an agent made elsewhere was shown its own
-    observation_space, action_space = getattr(worker.env, "declared", None) or (
-        describe(preprocessor._obs_space),
-        describe(policy.action_space),
-    )
+    """Return all that evaluate and serve need to know of a policy, as plain data."""
+    policy, config = trainer.get_policy(name), trainer.config
+    observation_space, action_space = _declared(trainer, name)
+    preprocessor = trainer.workers.local_worker().preprocessors[name]
     return {
-        "algorithm": trainer._name,
-        "env": config["env"],
-        "env_config": plain.data(masked(config["env_config"])),
+        **common_facts(trainer, training),
         "observation_space": observation_space,
         "action_space": action_space,
         "observation_size": int(preprocessor.size),
@@ -113,10 +128,35 @@ def policy_facts(
         "state_sizes": [int(tensor.shape[-1]) for tensor in policy._state_inputs],
         "inputs": used_inputs(frozen),
         "outputs": list(frozen.outputs),
+    }
+
+
+def several_facts(trainer: Any, several: Several, training: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what is to be known of a model with several policies: which there are, and whose each of them is."""
+    return {**common_facts(trainer, training), "policies": list(several.spaces), "policy_mapping": dict(several.table)}
+
+
+def common_facts(trainer: Any, training: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what is to be known of a trainer, whatever its policies are."""
+    config = trainer.config
+    return {
+        "algorithm": trainer._name,
+        "env": config["env"],
+        "env_config": plain.data(masked(config["env_config"])),
         "seed": config["seed"],
         "training": dict(training),
         "versions": versions(),
     }
+
+
+def _declared(trainer: Any, name: str) -> Tuple[Space, Space]:
+    """Return the environment's own spaces, not what RLlib was shown; an agent made elsewhere was shown its own."""
+    worker = trainer.workers.local_worker()
+    if getattr(trainer, "several", None):
+        spaces: Tuple[Space, Space] = trainer.several.spaces[name]
+        return spaces
+    found: Optional[Tuple[Space, Space]] = getattr(worker.env, "declared", None)
+    return found or (describe(worker.preprocessors[name]._obs_space), describe(trainer.get_policy(name).action_space))
 
 
 def _name_of(dist_class: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from rl_app.job.agents import NAME, POLICIES, TABLE
 from rl_app.spaces.description import KINDS, leaves
 from rl_app.spaces.flattening import size
 from rl_app.typed import (
@@ -102,15 +103,15 @@ _TRAINING = object_of(
         "job": optional(TEXT),
     }
 )
+_COMMON: Mapping[str, Check] = {
+    "env": optional(TEXT),
+    "env_config": optional(OBJECT),
+    "seed": optional(INTEGER),
+    "training": _TRAINING,
+    "versions": OBJECT,
+}
 _POLICY = object_of(
-    {
-        "env": optional(TEXT),
-        "env_config": optional(OBJECT),
-        "observation_size": POSITIVE,
-        "seed": optional(INTEGER),
-        "training": _TRAINING,
-        "versions": OBJECT,
-    },
+    {**_COMMON, "observation_size": POSITIVE},
     {
         "algorithm": TEXT,
         "observation_space": check_space,
@@ -126,10 +127,31 @@ _POLICY = object_of(
 )
 
 
+_NAME = of("a policy's name", lambda value: isinstance(value, str) and NAME.fullmatch(value) is not None)
+_SEVERAL = object_of(_COMMON, {"algorithm": TEXT, "policies": list_of(_NAME), "policy_mapping": OBJECT})
+
+
+def names_several(facts: Mapping[str, Any]) -> bool:
+    """Say whether a policy.json is that of a model with several policies, each in a folder of its own."""
+    return POLICIES in facts
+
+
+def _check_several(facts: Mapping[str, Any]) -> None:
+    _SEVERAL(facts, "")
+    if not facts[POLICIES]:
+        raise Mismatch(f"{POLICIES}: must be a list of names, and is empty")
+    for agent, policy in facts[TABLE].items():
+        if policy not in facts[POLICIES]:
+            raise expected(f"one of {', '.join(facts[POLICIES])}", policy, f"{TABLE}.{agent}")
+
+
 def check_facts(facts: Any) -> None:
     """Check what policy.json holds, each value and that they fit each other; raises Mismatch."""
     if not isinstance(facts, dict):
         raise Mismatch("must be an object, and is none: it is no policy.json of this program")
+    if names_several(facts):
+        _check_several(facts)
+        return
     _POLICY(facts, "")
     width = size(facts["observation_space"])
     if facts.get("observation_size", width) != width:

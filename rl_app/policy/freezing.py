@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from weakref import WeakKeyDictionary
+
+from rl_app.job.agents import ONE
+
+_GRAPHS: WeakKeyDictionary[Any, Tuple[Dict[str, Any], Any]] = WeakKeyDictionary()
+"""What :func:`_inference_graph` has made, by policy."""
 
 
 class FrozenPolicy(NamedTuple):
@@ -51,12 +56,17 @@ def freeze(policy: Any) -> FrozenPolicy:
     )
 
 
-@lru_cache(maxsize=1)
 def _inference_graph(policy: Any) -> Tuple[Dict[str, Any], Any]:
     """Return the outputs by name and the part of the policy's graph that they need, made once a policy.
 
     Each making would add nodes to the graph for good, and takes ten times as long as the freezing itself.
     """
+    if policy not in _GRAPHS:
+        _GRAPHS[policy] = _made_inference_graph(policy)
+    return _GRAPHS[policy]
+
+
+def _made_inference_graph(policy: Any) -> Tuple[Dict[str, Any], Any]:
     from ray.rllib.utils import try_import_tf
 
     tf = try_import_tf()
@@ -123,9 +133,15 @@ def _signature_inputs(policy: Any) -> Dict[str, Any]:
     return {name: tensor for name, tensor in inputs.items() if tensor is not None}
 
 
-def mean_std(trainer: Any) -> Optional[MeanStd]:
-    """Return the observation filter of the trainer's policy; None where there is none."""
-    observation_filter = trainer.workers.local_worker().filters["default_policy"]
+def filters(trainer: Any) -> List[MeanStd]:
+    """Return the observation filters of the trainer's policies, of those that have one."""
+    found = (mean_std(trainer, name) for name in trainer.workers.local_worker().filters)
+    return [each for each in found if each is not None]
+
+
+def mean_std(trainer: Any, policy: str = ONE) -> Optional[MeanStd]:
+    """Return the observation filter of a trainer's policy; None where there is none."""
+    observation_filter = trainer.workers.local_worker().filters[policy]
     statistics = getattr(observation_filter, "rs", None)
     if statistics is None:
         return None

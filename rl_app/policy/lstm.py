@@ -6,7 +6,7 @@ becomes a custom model, which Ray hands to its workers too.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 from ray.rllib.models.tf.misc import normc_initializer
@@ -56,12 +56,18 @@ class LSTM(RecurrentTFModelV2):  # type: ignore[misc]  # Ray has no types
         return tf.reshape(self._value, [-1])
 
 
-def with_lstm(config: Mapping[str, Any]) -> Dict[str, Any]:
-    """Return the trainer's config with ``model.use_lstm`` made to work; any other config as it is."""
+def with_lstm(config: Mapping[str, Any], whole: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+    """Return a config with ``model.use_lstm`` made to work; any other config as it is.
+
+    Args:
+        whole: the trainer's, where the config is what a policy of several has of its own.
+    """
     from ray.rllib.models import ModelCatalog
 
     model = config.get("model", {})
-    if not model.get("use_lstm"):
-        return dict(config)
+    inherited = ((whole or {}).get("model") or {}).get("use_lstm")
+    if not model.get("use_lstm", inherited):
+        # The network that the trainer's config was given for all policies is no other policy's
+        return {**config, "model": {"custom_model": None, **model}} if inherited else dict(config)
     ModelCatalog.register_custom_model(NAME, LSTM)
     return {**config, "model": {**model, "custom_model": NAME}}

@@ -14,7 +14,7 @@ import numpy as np
 
 from rl_app.errors import UserError
 from rl_app.policy.distributions import Part, can_draw, draw, part_of
-from rl_app.policy.facts import check_network
+from rl_app.policy.facts import check_network, names_several
 from rl_app.policy.loading import Network, Outputs, load_network, read_facts
 from rl_app.spaces.description import Array, Space, action_of, actors, leaves
 from rl_app.spaces.flattening import leaves_of, size
@@ -67,6 +67,10 @@ class Policy:
             UserError: a file is missing, is no such file, or does not fit the others; it is named.
         """
         facts = read_facts(directory / "policy.json")
+        if names_several(facts):
+            raise UserError(
+                f"{directory}: has the policies {', '.join(facts['policies'])}, each in {directory}/policies"
+            )
         network = load_network(directory, facts)
         try:
             check_network(facts, network.inputs)

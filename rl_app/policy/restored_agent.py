@@ -12,7 +12,12 @@ import numpy as np
 
 from rl_app import algorithms
 from rl_app.errors import JobError, UserError
+from rl_app.job import agents
+from rl_app.job.agents import ONE, POLICIES, TABLE
 from rl_app.job.rules import LEAST_WORKERS
+from rl_app.policy.facts import names_several
+from rl_app.policy.loading import read_facts
+from rl_app.policy.several import Several
 from rl_app.storage.artifacts import POLICY
 
 if TYPE_CHECKING:
@@ -76,10 +81,13 @@ def restored(
     config = {**playing(algorithm, params), "env": env, "env_config": dict(env_config)}
     # Where Ray trained without us, a plain network came of use_lstm
     config = with_lstm(config) if (directory / POLICY).exists() else config
+    several = _several(directory, config)
+    config = several.rllibs(config) if several else config
     with tempfile.TemporaryDirectory() as folder:
         trainer = get_agent_class(algorithm)(
             config=config, env=env, logger_creator=lambda merged: NoopLogger(merged, folder)
         )
+        trainer.several = several
         try:
             try:
                 trainer.restore(str(checkpoint))
@@ -88,6 +96,18 @@ def restored(
             yield trainer
         finally:
             trainer.stop()
+
+
+def _several(directory: Path, config: Mapping[str, Any]) -> Optional[Several]:
+    """Return what the policies of a model are; None where it has one without a name."""
+    facts = read_facts(directory / POLICY) if (directory / POLICY).exists() else {}
+    if not names_several(facts):
+        return None
+    own = {name: read_facts(directory / POLICIES / name / POLICY) for name in facts[POLICIES]}
+    spaces = {name: (each["observation_space"], each["action_space"]) for name, each in own.items()}
+    settings = agents.policies(config)
+    multiagent = {**config.get("multiagent", {}), POLICIES: {name: settings.get(name) or {} for name in own}}
+    return Several(facts[TABLE], spaces, multiagent)
 
 
 def playing(algorithm: str, params: Mapping[str, Any]) -> Dict[str, Any]:
@@ -114,21 +134,21 @@ class Restored:
         UserError: actions are to be sampled, and the agent has no distribution.
     """
 
-    def __init__(self, trainer: Any, env: Any, deterministic: bool) -> None:
+    def __init__(self, trainer: Any, env: Any, deterministic: bool, policy: str = ONE) -> None:
         from ray.rllib.env.normalize_actions import NormalizeActionWrapper
 
-        self._trainer = trainer
-        self._sampler = None if deterministic else _sampler(trainer)
+        self._trainer, self._policy = trainer, policy
+        self._sampler = None if deterministic else _sampler(trainer, policy)
         normalized = trainer.config["normalize_actions"]
         self._rescaled = NormalizeActionWrapper(env).action if normalized else lambda action: action
 
     def begin(self, seed: Optional[int]) -> None:
-        self._state: List[Any] = self._trainer.get_policy().get_initial_state()
+        self._state: List[Any] = self._trainer.get_policy(self._policy).get_initial_state()
         self._rng = np.random.default_rng(seed)
 
     def act(self, observation: Any, reward: float) -> Any:
         action, self._state, info = self._trainer.compute_action(
-            observation, state=self._state, full_fetch=True, explore=False
+            observation, state=self._state, policy_id=self._policy, full_fetch=True, explore=False
         )
         if self._sampler is not None:
             return self._sampler(info["action_dist_inputs"], self._rng)
@@ -136,11 +156,11 @@ class Restored:
         return self._rescaled(tuple(part[0] for part in action) if isinstance(action, list) else action)
 
 
-def _sampler(trainer: Any) -> Any:
+def _sampler(trainer: Any, name: str) -> Any:
     from rl_app.policy.loading import Input, Network
     from rl_app.policy.policy import Policy
 
-    facts = facts_of(trainer)
+    facts = facts_of(trainer, name)
     inputs = {"observations": Input(np.float32, (facts["observation_size"],))}
     policy = Policy(facts, Network("ray", inputs, lambda feeds: {}, filters=True))
     if policy.unsampled is not None:
@@ -152,12 +172,12 @@ def _sampler(trainer: Any) -> Any:
     return sample
 
 
-def facts_of(trainer: Any) -> Dict[str, Any]:
-    """Return what policy.json would say of the agent."""
+def facts_of(trainer: Any, name: str = ONE) -> Dict[str, Any]:
+    """Return what policy.json would say of the agent, or of its policy of that name."""
     from rl_app.policy import export, freezing
 
-    frozen = freezing.freeze(trainer.get_policy())
+    frozen = freezing.freeze(trainer.get_policy(name))
     facts: Dict[str, Any] = json.loads(
-        json.dumps(export.policy_facts(trainer, frozen, freezing.mean_std(trainer), {}), default=str)
+        json.dumps(export.policy_facts(trainer, frozen, freezing.mean_std(trainer, name), {}, name), default=str)
     )
     return facts

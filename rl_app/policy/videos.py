@@ -10,16 +10,14 @@ import math
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from rl_app.errors import JobError
 from rl_app.files import atomic_write
-from rl_app.policy.episodes import Exported, Step, steps
-
-if TYPE_CHECKING:
-    from rl_app.policy.policy import Policy
+from rl_app.policy.episodes import Step, steps
+from rl_app.policy.policies import Model, player_in
 
 Array = Any  # numpy 1.23 has no type for "an array of this shape and dtype"
 
@@ -75,13 +73,13 @@ def playback(env: Any) -> Tuple[int, float]:
     return every, rate / every
 
 
-def episode(env: Any, policy: Policy, every: int = 1, most_steps: int = MOST_STEPS) -> Iterator[Array]:
+def episode(env: Any, model: Model, every: int = 1, most_steps: int = MOST_STEPS) -> Iterator[Array]:
     """Play one episode, or ``most_steps`` of it.
 
     Yields and raises:
         As :func:`pictures`.
     """
-    return pictures(env, steps(env, Exported(policy), most=most_steps), every)
+    return pictures(env, steps(env, player_in(env, model), most=most_steps), every)
 
 
 def pictures(env: Any, played: Iterable[Step], every: int) -> Iterator[Array]:

@@ -28,8 +28,10 @@ def charts(rows: Sequence[Row]) -> List[Chart]:
     """Return the small charts under the reward: of what this algorithm has, in the order of the table of metrics."""
     drawn = [metric for metric in learning.METRICS if metric.name not in EDGES]
     known = [Chart(metric.name, metric.title) for metric in drawn if _has(rows, metric.name)]
-    named = dict.fromkeys(key for row in rows for key in row if learning.is_custom(key))
-    return [*known, *(Chart(key, learning.custom_title(key)) for key in named if _has(rows, key))]
+    named = dict.fromkeys(key for row in rows for key in row if learning.is_custom(key) or learning.is_of_policy(key))
+    own = [Chart(key, learning.title(key)) for key in named if _has(rows, key)]
+    rewards = [chart for chart in own if chart.key.startswith(learning.OF_POLICY)]
+    return [*rewards, *known, *(chart for chart in own if chart not in rewards)]
 
 
 def _has(rows: Sequence[Row], key: str) -> bool:

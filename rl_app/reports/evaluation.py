@@ -29,15 +29,22 @@ Found = Mapping[str, Any]
 def lines(evaluation: Found) -> Iterator[str]:
     """Yield the table of the models' statistics, and below it their differences."""
     interval = "95 % interval of the mean"
-    rows = [("", "episodes", *COLUMNS[1:], interval), *(_row(model) for model in evaluation["models"])]
+    rows = [("", "episodes", *COLUMNS[1:], interval), *(row for model in evaluation["models"] for row in _rows(model))]
     yield from _aligned(rows)
     if evaluation["differences"]:
         yield ""
         yield from _aligned([DIFFERENCE_COLUMNS, *_differences(evaluation)])
 
 
-def _row(model: Found) -> Tuple[str, ...]:
-    return (str(model["model"]), *(number(model[key]) for key in COLUMNS), span(model["confidence_interval"]))
+def _rows(model: Found) -> Iterator[Tuple[str, ...]]:
+    """Yield the row of a model, and below it those of its policies, where it has several."""
+    yield _row(str(model["model"]), model)
+    for name, found in model.get("policies", {}).items():
+        yield _row(f"  policy {name}", found)
+
+
+def _row(name: str, model: Found) -> Tuple[str, ...]:
+    return (name, *(number(model[key]) for key in COLUMNS), span(model["confidence_interval"]))
 
 
 def _differences(evaluation: Found) -> List[Tuple[str, ...]]:
@@ -76,7 +83,7 @@ def render(evaluation: Found, directory: Path) -> str:
         {"live": False, "goal": None, "points": curves.thinned([]), "more": {}},
         tiles=_tiles(models[0]) if len(models) == 1 else _tiles_of_all(evaluation),
         result_columns=RESULT_COLUMNS,
-        results=[_row(model) for model in models],
+        results=[row for model in models for row in _rows(model)],
         difference_columns=DIFFERENCE_COLUMNS,
         differences=_differences(evaluation),
         figures=_figures(models, directory),

@@ -19,7 +19,7 @@ from rl_app.serving.access_log import ABANDONED, AccessLog, trouble
 from rl_app.serving.batching import Batcher
 from rl_app.serving.limits import BodyLimit
 from rl_app.serving.media_types.json import JSON, load
-from rl_app.serving.metrics import CONTENT_TYPE, OTHER, Metrics
+from rl_app.serving.metrics import CONTENT_TYPE, OTHER, PATHS, Metrics
 from rl_app.serving.negotiation import Media, negotiate
 from rl_app.serving.queries import Reader
 from rl_app.serving.refusal import Refusal, error_body
@@ -80,7 +80,7 @@ class App:
         self._reader = reader
         self._draining = False
         self._one_by_one = ThreadPoolExecutor(1, "huge-body")
-        self._document = openapi.document(policy)
+        self._document = self.document()
         self.routes: Dict[str, Tuple[str, Callable[[Request], Awaitable[Answer]]]] = {
             "/invocations": ("POST", self.invocations),
             "/ping": ("GET", self.ping),
@@ -89,6 +89,10 @@ class App:
             "/execution-parameters": ("GET", self.execution_parameters),
             "/": ("GET", self.page),
         }
+
+    def document(self) -> Mapping[str, Any]:
+        """Describe this API."""
+        return openapi.document(self._policy)
 
     def drain(self) -> None:
         """Have every answer from here on tell its client to close the connection."""
@@ -198,7 +202,7 @@ class App:
         await send({"type": "http.response.body", "body": answer.body})
 
     def _note(self, method: str, path: str, status: int, began: float, received: int) -> None:
-        known = path if path in self.routes else OTHER
+        known = path if path in PATHS else OTHER
         seconds = time.perf_counter() - began
         self._metrics.request(known, status, seconds)
         self._log.request(method, path, status, seconds, received)

@@ -136,6 +136,7 @@
 
   function body() {
     const given = [["observations", `[${observation.text()}]`]];
+    if (data.policy !== null) given.push(["policy", JSON.stringify(data.policy)]);
     (state || []).forEach((each, i) => given.push([`state_in_${i}`, JSON.stringify(each)]));
     for (const each of previous) given.push([each.name, `[${each.control.text()}]`]);
     if (byId("sample").checked) given.push(["deterministic", "false"]);

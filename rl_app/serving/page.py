@@ -33,24 +33,40 @@ class Page(NamedTuple):
     security: str
 
 
-def render(policy: Policy) -> Page:
-    """Make the page for this policy: one file that asks no other host."""
+def render(policy: Policy, name: Optional[str] = None, others: Sequence[str] = ()) -> Page:
+    """Make the page for this policy: one file that asks no other host.
+
+    Args:
+        name: the policy's, where it is one of several.
+        others: their names, each of which has a page.
+    """
     script, style = asset("page.js"), STYLE.read_text(encoding="utf-8") + asset("page.css")
     facts = policy.facts
     html = Template(asset("page.html")).substitute(
         title=escape(f"{facts['algorithm']} on {facts.get('env', 'an environment')}"),
-        what=escape(f"A trained policy, answered by {policy.engine}. Ask it below, or by POST /invocations."),
+        what=escape(f"{called(name)}, answered by {policy.engine}. Ask it below, or by POST /invocations.")
+        + "".join(f' <a href="{path(each)[1:]}">{escape(each)}</a>' for each in others),
         tiles="".join(tile(*each) for each in tiles(facts)),
         card=definitions(card(policy)),
         versions=definitions(facts.get("versions", {})),
         observation=words(policy.observation_space),
         action=words(policy.action_space),
-        data=embedded(data(policy)),
+        data=embedded({**data(policy), "policy": name}),
         script=script,
         style=style,
     )
     security = content_security_policy(script, style, "connect-src 'self'", "frame-ancestors 'none'")
     return Page(html.encode(), security)
+
+
+def path(name: str) -> str:
+    """Return where the page of a policy of several is, from which the links to other paths lead on."""
+    return f"/policy-{name}"
+
+
+def called(name: Optional[str]) -> str:
+    """Name the policy of a page."""
+    return "A trained policy" if name is None else f"The policy {name}, of several that were trained together"
 
 
 def asset(name: str) -> str:

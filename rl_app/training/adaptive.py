@@ -8,6 +8,7 @@ read. Replay buffers, which may be of gigabytes, have a file of their own.
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
@@ -15,10 +16,11 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from rl_app.errors import UserError
+from rl_app.job.agents import ONE
 from rl_app.training import replay
 
 VARIABLES, COEFFICIENT, CLOCK, AGENT = "variables", "kl_coeff_val", "timestep", "agent"
-WINDOW = "last_episodes"
+WINDOW, REWARDS = "last_episodes", "rewards_of_agents"
 PYTHONS_RANDOM, NUMPYS_RANDOM = "random", "numpy_random"
 WITH_REPLAY = ("DQN", "SimpleQ", "APEX", "DDPG", "APEX_DDPG", "TD3", "SAC", "MARWIL")
 
@@ -30,16 +32,21 @@ def file_beside(checkpoint: Path) -> Path:
 
 def save(trainer: Any, checkpoint: Path) -> None:
     """Write what has adapted beside the checkpoint."""
-    policy = trainer.get_policy()
-    variables = _variables(policy)
+    policies = _policies(trainer)
+    policy = next(iter(policies.values()))
+    variables = _variables(policy)  # of all policies, which have one graph
     values = policy.get_session().run(variables) if variables else []
     arrays = {f"{VARIABLES}/{index}": value for index, value in enumerate(values)}
     arrays[VARIABLES] = np.array([variable.name for variable in variables], dtype=str)
     arrays[CLOCK] = np.array(policy.global_timestep)
     arrays[AGENT] = np.array(_agent(trainer))
     arrays[WINDOW] = np.array([(each.episode_length, each.episode_reward) for each in _window(trainer)], np.float64)
-    if hasattr(policy, COEFFICIENT):
-        arrays[COEFFICIENT] = np.array(policy.kl_coeff_val)
+    arrays[REWARDS] = np.array(json.dumps([_rewards(each) for each in _window(trainer)]))
+    arrays.update(
+        (_coefficient(name), np.array(each.kl_coeff_val))
+        for name, each in policies.items()
+        if hasattr(each, COEFFICIENT)
+    )
     arrays.update(_random_state())
     with open(file_beside(checkpoint), "wb") as file:
         np.savez(file, **arrays)
@@ -62,12 +69,14 @@ def restore(trainer: Any, checkpoint: Path) -> None:
         ValueError: the file is of another agent.
     """
     with np.load(str(file_beside(checkpoint)), allow_pickle=False) as kept:
-        policy = trainer.get_policy()
-        _load(policy, {name: kept[f"{VARIABLES}/{index}"] for index, name in enumerate(kept[VARIABLES].tolist())})
-        if COEFFICIENT in kept:
-            policy.kl_coeff_val = kept[COEFFICIENT].item()
+        policies = _policies(trainer)
+        values = {name: kept[f"{VARIABLES}/{index}"] for index, name in enumerate(kept[VARIABLES].tolist())}
+        _load(next(iter(policies.values())), values)
+        for name, policy in policies.items():
+            if _coefficient(name) in kept:
+                policy.kl_coeff_val = kept[_coefficient(name)].item()
         if WINDOW in kept:
-            _set_window(trainer, kept[WINDOW])
+            _set_window(trainer, kept[WINDOW], json.loads(str(kept[REWARDS])) if REWARDS in kept else [])
         clock = {"timestep": int(kept[CLOCK])}
         trainer.workers.local_worker().set_global_vars(clock)
         for worker in trainer.workers.remote_workers():
@@ -100,11 +109,33 @@ def _window(trainer: Any) -> List[Any]:
     return [each for each in known if hasattr(each, "episode_length")]
 
 
-def _set_window(trainer: Any, episodes: Any) -> None:
+def _rewards(episode: Any) -> List[List[Any]]:
+    """Return what each agent had of an episode, with its policy; nothing where RLlib names none."""
+    named = ((str(agent), policy, float(reward)) for (agent, policy), reward in episode.agent_rewards.items())
+    return [list(each) for each in named if each[1] != ONE]
+
+
+def _set_window(trainer: Any, episodes: Any, rewards: List[Any]) -> None:
     from ray.rllib.evaluation.metrics import RolloutMetrics
 
-    if hasattr(getattr(trainer, "optimizer", None), "episode_history"):
-        trainer.optimizer.episode_history = [RolloutMetrics(int(length), reward) for length, reward in episodes]
+    if not hasattr(getattr(trainer, "optimizer", None), "episode_history"):
+        return
+    by_agent: List[Dict[Tuple[str, str], float]] = [
+        {(agent, policy): reward for agent, policy, reward in each} for each in rewards or [[]] * len(episodes)
+    ]
+    trainer.optimizer.episode_history = [
+        RolloutMetrics(int(length), reward, each) for (length, reward), each in zip(episodes, by_agent)
+    ]
+
+
+def _policies(trainer: Any) -> Dict[str, Any]:
+    policies: Dict[str, Any] = trainer.workers.local_worker().policy_map
+    return policies
+
+
+def _coefficient(policy: str) -> str:
+    """Name a policy's coefficient in the file; that of a job with one policy has no name."""
+    return COEFFICIENT if policy == ONE else f"{COEFFICIENT}/{policy}"
 
 
 def _variables(policy: Any) -> List[Any]:

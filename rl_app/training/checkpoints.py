@@ -52,7 +52,9 @@ def save(trainer: Any, directory: Path, replay_bytes: int = 0) -> Checkpoint:
     """
     is_agent = hasattr(trainer, "get_policy")  # any of Tune's Trainables can be saved
     if is_agent:
-        soundness.check_weights(trainer.get_policy(), trainer.iteration)
+        trainer.workers.local_worker().foreach_policy(
+            lambda policy, _: soundness.check_weights(policy, trainer.iteration)
+        )
     target = Checkpoint(trainer.iteration, directory / f"checkpoint_{trainer.iteration}")
     if target not in kept(directory):
         with scratch_folder(directory / f"{TEMPORARY}checkpoint") as beside:

@@ -75,7 +75,7 @@ def train(trial: Trial, context: JobContext, display: Display, recorder: Recorde
                 for line in trainers.fallbacks(trainer, run, config, fast):
                     display.phase(line)
                 if trial.exports_own:
-                    check_exportable(trainer.get_policy())
+                    trainer.workers.local_worker().foreach_policy(lambda policy, _: check_exportable(policy))
                 Loop(trainer, trial, context, display, recorder).run()
             return
         except HostLostError as error:
@@ -219,7 +219,7 @@ class Loop:
     def _export_best(self) -> None:
         """Export the best checkpoint, not the latest, as the model."""
         from rl_app.policy.export import export
-        from rl_app.policy.freezing import mean_std
+        from rl_app.policy.freezing import filters
 
         trainer, history, display = self._trainer, self._history, self._display
         best = checkpoints.restore_best(trainer, self._checkpoints, history.reward_of, display.phase)
@@ -227,11 +227,12 @@ class Loop:
         self._offer(best.iteration)
         known = next((row for row in history.rows if row["training_iteration"] == best.iteration), {})
         about = {"job": self._context.name, "experiment": self._job.settings.experiment, **known}
-        observation_filter = mean_std(trainer)
+        each_filter = filters(trainer)
         export(trainer, self._context.paths.model, best, about)
-        constant = observation_filter and soundness.never_changed(*observation_filter)
-        if constant:
-            display.phase(constant)
+        for observation_filter in each_filter:
+            constant = soundness.never_changed(*observation_filter)
+            if constant:
+                display.phase(constant)
 
     def _offer(self, iteration: int) -> None:
         """Have a video made of the policy as it is now, where it can be exported."""

@@ -23,8 +23,6 @@ import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.errors import reason_of
 from rl_app.files import write_text
-from rl_app.policy import export, freezing
-from rl_app.policy.numpy_network import in_numpy
 from rl_app.reports.live import VIDEOS, write
 from rl_app.reports.training import DONE, FAILED, STOPPED, Outcome
 from rl_app.storage import layout
@@ -104,16 +102,12 @@ class Recorder:
         if self._gave_up or (self._spool / NO_VIDEOS).exists():
             return
         try:
-            policy = trainer.get_policy()
-            frozen = freezing.freeze(policy)
             training = {
                 "training_iteration": trainer.iteration,
                 "episode_reward_mean": reward if reward is not None and math.isfinite(reward) else None,
             }
-            facts = export.policy_facts(trainer, frozen, freezing.mean_std(trainer), training)
             self._offered += 1
-            target = self._spool / WAITING / f"{self._offered:06d}"
-            leave(frozen, in_numpy(policy, frozen), facts, trainer.config["env_config"], target)
+            leave(trainer, training, self._spool / WAITING / f"{self._offered:06d}")
         except Exception as error:
             traceback.print_exc()
             self._give_up(f"no more videos: {type(error).__name__}: {error}")

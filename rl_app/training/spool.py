@@ -12,8 +12,11 @@ from typing import Any, Mapping, Optional
 import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.files import TEMPORARY, scratch_folder
-from rl_app.policy import freezing
-from rl_app.policy.numpy_network import NumpyNetwork
+from rl_app.job.agents import ONE, POLICIES
+from rl_app.policy import export, freezing
+from rl_app.policy.numpy_network import in_numpy
+from rl_app.policy.several import Several
+from rl_app.storage.artifacts import POLICY
 
 # What lies in the spool: policies that wait for a video, the one that is recorded, when to be done at the
 # end, lines for the trainer to say, and the sign that there will be no videos.
@@ -26,24 +29,34 @@ ENV_CONFIG, FOR_NUMPY, GRAPH, SIGNATURE = "env_config.pkl", "network.pkl", "grap
 RESERVE_S = 3.0
 
 
-def leave(
-    frozen: freezing.FrozenPolicy,
-    in_numpy: Optional[NumpyNetwork],
-    facts: Mapping[str, Any],
-    env_config: Any,
-    target: Path,
-) -> None:
-    """Leave a policy in the spool; ``env_config`` goes as it is, for the facts hold only what JSON can."""
+def leave(trainer: Any, training: Mapping[str, Any], target: Path) -> None:
+    """Leave the trainer's policy in the spool, or its several; what the environment is made with goes as it is."""
     with scratch_folder(target.parents[1] / f"{TEMPORARY}{target.name}") as beside:
-        if in_numpy:
-            (beside / FOR_NUMPY).write_bytes(pickle.dumps(in_numpy))
+        several: Optional[Several] = getattr(trainer, "several", None)
+        if several is None:
+            _leave_policy(trainer, ONE, training, beside)
         else:
-            placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
-            (beside / GRAPH).write_bytes(frozen.graph_def.SerializeToString())
-            (beside / SIGNATURE).write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
-        (beside / "policy.json").write_text(json.dumps(facts, default=str))
-        (beside / ENV_CONFIG).write_bytes(cloudpickle.dumps(env_config))
+            for name in several.spaces:
+                (beside / POLICIES / name).mkdir(parents=True)
+                _leave_policy(trainer, name, training, beside / POLICIES / name)
+            facts = export.several_facts(trainer, several, training)
+            (beside / POLICY).write_text(json.dumps(facts, default=str))
+        (beside / ENV_CONFIG).write_bytes(cloudpickle.dumps(trainer.config["env_config"]))
         os.replace(beside, target)
+
+
+def _leave_policy(trainer: Any, name: str, training: Mapping[str, Any], directory: Path) -> None:
+    policy = trainer.get_policy(name)
+    frozen = freezing.freeze(policy)
+    facts = export.policy_facts(trainer, frozen, freezing.mean_std(trainer, name), training, name)
+    network = in_numpy(policy, frozen)
+    if network:
+        (directory / FOR_NUMPY).write_bytes(pickle.dumps(network))
+    else:
+        placeholders = {name: (dtype.name, shape) for name, (dtype, shape) in frozen.placeholders.items()}
+        (directory / GRAPH).write_bytes(frozen.graph_def.SerializeToString())
+        (directory / SIGNATURE).write_text(json.dumps([frozen.inputs, frozen.outputs, placeholders]))
+    (directory / POLICY).write_text(json.dumps(facts, default=str))
 
 
 def share_of_session(process: int, nice: int) -> None:

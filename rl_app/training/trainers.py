@@ -49,6 +49,8 @@ class RestoredWhole:
     workers: Any
     no_loop: Optional[str] = None
     """Why the faster twin, which was tried, could not learn the network."""
+    several: Any = None
+    """What the policies of a job with several are, as :class:`rl_app.policy.several.Several`."""
 
     def _init(self, *arguments: Any) -> None:
         with replay.within_reach() as self.local_replay:

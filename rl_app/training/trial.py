@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator,
 
 from rl_app import algorithms
 from rl_app.errors import UserError
+from rl_app.job import agents
 from rl_app.job.settings import PREFIX, Job
 from rl_app.machine import Machine, detect, has_cuda
-from rl_app.policy import own_classes
+from rl_app.policy import own_classes, several
 from rl_app.policy.own_classes import NO_CLASSES, OwnClasses, chosen
+from rl_app.policy.several import Several
 from rl_app.training import estimates, trainers
 from rl_app.training.imports import import_rllib
 
@@ -22,11 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the job built into the image trains: the checked job, its environments, and the user's own classes."""
+    """What the job built into the image trains: the checked job, its environments, and the user's own classes.
+
+    Attributes:
+        several: the policies of a job that names some, which are known once its environment has been tried.
+    """
 
     job: Job
     envs: Mapping[str, Callable[..., Any]]
     own: OwnClasses = NO_CLASSES
+    several: Optional[Several] = None
 
     @property
     def creator(self) -> Creator:
@@ -39,13 +46,14 @@ class Trial:
         Args:
             many: one that steps as many at once as the config says, where it can.
         """
-        from rl_app.envs.contract.checked import Manner
+        from rl_app.envs.contract.checked import Manner, no_spaces
         from rl_app.envs.contract.creation import creator
         from rl_app.envs.contract.vector import envs_at_once
 
         settings, output = self.job.settings, self.job.trial["config"].get("output")
         strict = strict or settings.strict_spaces
-        manner = Manner(settings.env_deadline, strict, as_rllib, output is not None, drawn=not as_rllib)
+        spaces = several.given_spaces(self.job.trial["config"].get("multiagent") or {}) or no_spaces
+        manner = Manner(settings.env_deadline, strict, as_rllib, output is not None, not as_rllib, spaces)
         at_once = envs_at_once(self.envs.get(self.job.trial["env"]), self.config) or 0
         return creator(self.job.trial["env"], settings.seed, self.envs, manner, at_once if many else None)
 
@@ -68,7 +76,8 @@ class Trial:
     @property
     def exports_own(self) -> bool:
         """Says whether what it exports has classes of the user's own in it, which may not let themselves be."""
-        return self.job.settings.export and bool(chosen(self.job.trial["config"]))
+        own = (chosen(config) for config in agents.configs(self.job.trial["config"]))
+        return self.job.settings.export and any(own)
 
     @property
     def needs_ray(self) -> bool:
@@ -127,8 +136,15 @@ def classes_of(directory: Optional[Path], job: Job) -> OwnClasses:
         return own_classes.load(directory)
 
 
-def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> None:
-    """Try out the environment, and where it is the user's own and steps many at once, that too; raises UserError."""
+def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> Trial:
+    """Try out the environment, and where it is the user's own and steps many at once, that too.
+
+    Returns:
+        The trial, with what is known now of its policies.
+
+    Raises:
+        UserError: what is wrong with the environment, or with the policies in it.
+    """
     from rl_app.envs.contract import newer
     from rl_app.envs.contract.trial import try_out, try_out_many
     from rl_app.training import truncation
@@ -139,6 +155,10 @@ def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> N
         say(truncation.about(asked["env"], asked["run"], trial.config))
     if is_own and trial.steps_many(env):
         try_out_many(trial.made(strict=True, as_rllib=True, many=True)(asked["config"].get("env_config", {})), seed)
+    if agents.policies(asked["config"]):
+        return replace(trial, several=several.found(env, asked["env"], asked["config"]["multiagent"]))
+    several.check_one(env, asked["env"])
+    return trial
 
 
 def check_gpus(num_gpus: float) -> None:
@@ -169,13 +189,15 @@ def build_trainer(trial: Trial, directory: Path) -> Any:
     job, env = trial.job, trial.job.trial["env"]
     check_gpus(gpus_of(job.trial)["num_gpus"])
     register_env(env, trial.creator)
-    given = with_lstm({**trial.own.registered(job.trial["config"]), "env": env, "seed": job.settings.seed})
+    asked = with_lstm({**trial.own.registered(job.trial["config"]), "env": env, "seed": job.settings.seed})
+    given, kept = (trial.several.rllibs(asked), trial.several.written(asked)) if trial.several else (asked, asked)
     trainer = trainers.built(
         job.trial["run"],
         job.trial["config"],
         job.settings.fast,
-        lambda kind: kind(config=given, env=env, logger_creator=lambda merged: TrialLogger(given, str(directory))),
+        lambda kind: kind(config=given, env=env, logger_creator=lambda merged: TrialLogger(kept, str(directory))),
     )
+    trainer.several = trial.several
     if job.trial["config"].get("input_evaluation"):
         estimates.correct(trainer)
     if job.settings.filter_clip is not None:

@@ -24,10 +24,14 @@ from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional
 import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.errors import JobError
+from rl_app.job.agents import POLICIES, TABLE
 from rl_app.policy import freezing, onnx_conversion, videos
+from rl_app.policy.facts import names_several
 from rl_app.policy.loading import read_facts
+from rl_app.policy.policies import Model, Policies
 from rl_app.policy.policy import Policy
 from rl_app.reports.live import VIDEOS, Live
+from rl_app.storage.artifacts import POLICY
 from rl_app.training.spool import (
     CREATOR,
     DEADLINE,
@@ -176,9 +180,9 @@ class VideoWorker:
         try:
             if not file.exists() and not (self._spool / NO_VIDEOS).exists():
                 with alarm(limit_s + RESERVE_S):
-                    policy = load_policy(taken)
+                    model = load_model(taken)
                     create = cloudpickle.loads((self._spool / CREATOR).read_bytes())
-                    make_video(create(cloudpickle.loads((taken / ENV_CONFIG).read_bytes())), policy, file, over)
+                    make_video(create(cloudpickle.loads((taken / ENV_CONFIG).read_bytes())), model, file, over)
         except SupersededError:
             raise
         except videos.NotRenderableError as error:
@@ -216,12 +220,12 @@ def alarm(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def make_video(env: Any, policy: Any, file: Path, over: Callable[[], bool]) -> None:
-    """Play an episode of the environment by the policy into ``file``, cut where ``over`` holds."""
+def make_video(env: Any, model: Any, file: Path, over: Callable[[], bool]) -> None:
+    """Play an episode of the environment by the model into ``file``, cut where ``over`` holds."""
     try:
         env.seed(SEED)
         every, rate = videos.playback(env)
-        pictures = videos.episode(env, policy, every)
+        pictures = videos.episode(env, model, every)
         videos.encode(until(over, pictures), rate, file)
     finally:
         env.close()
@@ -233,6 +237,14 @@ def until(over: Callable[[], bool], pictures: Iterator[Any]) -> Iterator[Any]:
         yield picture
         if over():
             return
+
+
+def load_model(directory: Path) -> Model:
+    """Return what was offered: a policy, or several."""
+    facts = read_facts(directory / POLICY)
+    if not names_several(facts):
+        return load_policy(directory)
+    return Policies(facts, {name: load_policy(directory / POLICIES / name) for name in facts[POLICIES]}, facts[TABLE])
 
 
 def load_policy(directory: Path) -> Policy:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
 from rl_app.errors import UserError
+from rl_app.job.agents import ONE
 from rl_app.job.sagemaker import WEIGHTS
 from rl_app.policy.loading import read_facts
 from rl_app.storage.artifacts import CHECKPOINT, POLICY, opened
@@ -50,7 +51,7 @@ def begin(trainer: Any, channel: Path) -> bool:
         state = _state(file)
     worker = trainer.workers.local_worker()
     for name, policy in worker.policy_map.items():
-        policy.set_weights(_fitting(policy.get_weights(), state["state"].get(name), file.name))
+        policy.set_weights(_fitting(name, policy.get_weights(), state["state"].get(name), file.name))
         if hasattr(policy, "update_target"):
             policy.update_target()
     worker.sync_filters(state["filters"])
@@ -97,9 +98,16 @@ def _state(file: Path) -> Dict[str, Any]:
         raise UserError(f"channel {WEIGHTS}: {what}: {type(error).__name__}: {error}") from None
 
 
-def _fitting(ours: Mapping[str, Any], theirs: Any, file: str) -> Dict[str, Any]:
+def policy_named(policy: str) -> str:
+    """Return a policy in words, by its name where it has one."""
+    return "single policy" if policy == ONE else f"policy {policy}"
+
+
+def _fitting(policy: str, ours: Mapping[str, Any], theirs: Any, file: str) -> Dict[str, Any]:
     """Return of a policy's state what belongs to the network; raises UserError where it is another one."""
     given = dict(theirs or {})
+    if not given:
+        raise UserError(f"channel {WEIGHTS}: {file}: has no {policy_named(policy)}, which this job trains")
     for name, value in ours.items():
         if name not in given:
             raise UserError(f"channel {WEIGHTS}: {file}: its network has no {name}, which this job's has")

@@ -229,6 +229,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
         kms_key=options.kms_key,
         environment={**secret_of(options), **cli.pairs(options.env, "--env")},
         tags={"project": NAME, **cli.pairs(options.tag, "--tag")},
+        policies=request.policies(options.job),
     )
     hyperparameters.check_limits(job.hyperparameters)
     return job

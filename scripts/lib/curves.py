@@ -66,9 +66,11 @@ def read(job: Job, by: str, metric: str = REWARD, rows: Optional[Sequence[metric
 
 def band(metric: str) -> Tuple[str, str, str]:
     """Name the columns of the line, and of the lower and the upper edge of the band: a reward has those."""
-    if not metric.endswith("reward_mean"):
+    name, slash, policy = metric.partition("/")
+    if not name.endswith("reward_mean"):
         return metric, metric, metric
-    return metric, metric.replace("_mean", "_min"), metric.replace("_mean", "_max")
+    least, greatest = (f"{name[: -len('mean')]}{edge}{slash}{policy}" for edge in ("min", "max"))
+    return metric, least, greatest
 
 
 def absent(metric: str, rows: Sequence[metrics.Row]) -> str:

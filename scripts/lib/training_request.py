@@ -45,6 +45,7 @@ class TrainingRequest:
     kms_key: Optional[str] = None
     environment: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    policies: Sequence[str] = ()  # of a job that trains several
 
 
 def shown(given: Mapping[str, Any]) -> Dict[str, Any]:
@@ -70,7 +71,7 @@ def request(job: TrainingRequest) -> Dict[str, Any]:
         "AlgorithmSpecification": {
             "TrainingImage": job.image,
             "TrainingInputMode": "File",
-            "MetricDefinitions": metric_definitions.definitions(),
+            "MetricDefinitions": metric_definitions.definitions(job.policies),
             "EnableSageMakerMetricsTimeSeries": True,
         },
         "RoleArn": job.role,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Mapping, Sequence
 
 import gym
 import numpy as np
@@ -64,6 +64,23 @@ def write_model(
         "versions": {"ray": "0.8.5"},
     }
     (directory / "policy.json").write_text(json.dumps({**known, **facts}))
+    return directory
+
+
+def write_models(directory: Path, table: Mapping[str, str], **policies: Mapping[str, Any]) -> Path:
+    """Writes a model of several policies, each as :func:`write_model` writes it with what is given."""
+    for name, given in policies.items():
+        write_model(directory / "policies" / name, **given)
+    known = {
+        "algorithm": "PPO",
+        "env": "Made-v0",
+        "seed": 0,
+        "training": {"training_iteration": 7, "episode_reward_mean": 123.5},
+        "versions": {"ray": "0.8.5"},
+        "policies": list(policies),
+        "policy_mapping": dict(table),
+    }
+    (directory / "policy.json").write_text(json.dumps(known))
     return directory
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
@@ -13,7 +15,8 @@ from rl_app.errors import JobError
 from rl_app.job.hyperparameters import parse
 from rl_app.machine import Machine
 from rl_app.training import adaptive, checkpoints, ray_runtime
-from rl_app.training.trial import Trial, build_trainer
+from rl_app.training.trial import Trial, build_trainer, try_environment
+from tests.app.jobs import REPOSITORY
 
 MACHINE = Machine(2, 0)
 SMALL = {"num_workers": 0, "min_iter_time_s": 0, "rollout_fragment_length": 20, "train_batch_size": 40}
@@ -83,6 +86,58 @@ def test_everything_that_adapts_is_set_back(algorithm: str, ray_running: None, t
         assert bool(adaptive.not_kept(second)) == (algorithm != "PPO")
     finally:
         second.stop()
+
+
+@pytest.fixture
+def rally(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of the example, under a name by which Ray finds it again."""
+    spec = spec_from_file_location("rally_envs", str(REPOSITORY / "examples" / "rally" / "envs.py"))
+    assert spec is not None and spec.loader is not None
+    found = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "rally_envs", found)
+    spec.loader.exec_module(found)
+    return found
+
+
+def two_players(rally: Any, directory: Path) -> Any:
+    """An agent whose two policies play against each other, of which one learns ten times as fast."""
+    policies = {"near": {"lr": 1e-3, "kl_target": 1e-6}, "far": {"lr": 1e-4}}
+    config = {**CASES["PPO"], "kl_target": 1e6, "multiagent": {"policies": policies}}
+    job = parse({"experiment": "two", "seed": "1"}, MACHINE, {"two": {"run": "PPO", "env": "rally", "config": config}})
+    directory.mkdir()
+    return build_trainer(try_environment(Trial(job, {"rally": lambda _: rally.Rally()}), False, print), directory)
+
+
+def test_each_of_several_policies_is_set_back(rally: Any, ray_running: None, tmp_path: Path) -> None:
+    first = two_players(rally, tmp_path / "first")
+    for _ in range(4):
+        result = first.train()
+    checkpoints.save(first, tmp_path / "checkpoints")
+    variables = variables_of(first)
+    expected = first.get_policy("near").get_session().run(variables)
+    coefficients = {name: first.get_policy(name).kl_coeff_val for name in ("near", "far")}
+    rewards = [each.agent_rewards for each in first.optimizer.episode_history]
+    first.stop()
+    assert coefficients["near"] > 0.2 > coefficients["far"] and rewards and result["policy_reward_mean"]
+
+    second = two_players(rally, tmp_path / "second")
+    try:
+        checkpoints.restore_newest(second, tmp_path / "checkpoints", print)
+        assert [each.name for each in variables_of(second)] == [each.name for each in variables]
+        for name, ours, theirs in zip(
+            variables, second.get_policy("far").get_session().run(variables_of(second)), expected
+        ):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name.name)
+        assert {name: second.get_policy(name).kl_coeff_val for name in coefficients} == coefficients
+        assert [each.agent_rewards for each in second.optimizer.episode_history] == rewards
+        assert adaptive.not_kept(second) is None
+    finally:
+        second.stop()
+
+
+def variables_of(trained: Any) -> List[Any]:
+    """What TensorFlow holds of all policies, which have one graph."""
+    return list(trained.get_policy("near").get_session().graph.get_collection("variables"))
 
 
 def holder_of(trained: Any) -> Any:

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 
 from rl_app import algorithms
 from rl_app.job import metrics
+from rl_app.job.agents import ONE
 from rl_app.job.hyperparameters import parse
 from rl_app.job.metrics import Row
 from rl_app.job.rules import LEAST_WORKERS
@@ -96,8 +97,16 @@ class Case(NamedTuple):
     """Whether the environment is written for Gym 0.26."""
     plain: bool = True
     """Whether the network is of plain layers, which numpy can play."""
+    other: Optional[Tuple[gym.Space, gym.Space]] = None
+    """The spaces of a second agent of the environment, with a policy of its own; that of the first is held to be."""
+
+    @property
+    def policy(self) -> str:
+        """What RLlib calls the policy."""
+        return ONE if self.other is None else FIRST
 
 
+FIRST, SECOND = "first", "second"
 CASES = {
     "PPO": Case("PPO", BOX, THREE, PPO),
     "PPO, filter": Case("PPO", WIDE, THREE, {**PPO, **FILTERED}),
@@ -139,6 +148,27 @@ CASES = {
     "DQN, own network": Case("DQN", BOX, THREE, {**REPLAY, "model": DENSE}),
     "SAC, own network": Case("SAC", BOX, TORQUES, {**SAC, "model": DENSE}),
     "DDPG, own network": Case("DDPG", BOX, TORQUES, {**DDPG, "model": DENSE}),
+    # Each of two agents has a policy, and spaces of its own
+    "PPO, agents": Case("PPO", DICT, TORQUES, {**PPO, **FILTERED}, other=(BOX, THREE)),
+    "PPO, agents, LSTM": Case("PPO", BOX, MIXED, {**PPO, **LSTM}, plain=False, other=(DICT, THREE)),
+    "PPO, agents, own network": Case("PPO", BOX, THREE, {**PPO, "model": DENSE}, other=(WIDE, TORQUES)),
+    "APPO, agents": Case("APPO", BOX, THREE, ON_POLICY, other=(DICT, THREE)),
+    "IMPALA, agents": Case("IMPALA", BOX, THREE, ON_POLICY, other=(DICT, THREE)),
+    "A2C, agents": Case("A2C", TUPLE, TORQUES, SMALL, other=(BOX, THREE)),
+    "A3C, agents": Case("A3C", BOX, THREE, SMALL, other=(DICT, THREE)),
+    "PG, agents": Case("PG", BOX, MIXED, SMALL, other=(DICT, THREE)),
+    "MARWIL, agents": Case("MARWIL", BOX, THREE, {**SMALL, "replay_buffer_size": 500}, other=(DICT, THREE)),
+    "DQN, agents": Case("DQN", DICT, THREE, REPLAY, other=(BOX, THREE)),
+    "SimpleQ, agents": Case("SimpleQ", BOX, THREE, REPLAY, other=(DICT, THREE)),
+    "APEX, agents": Case(
+        "APEX", BOX, THREE, {**REPLAY, **DISTRIBUTED, "target_network_update_freq": 50}, other=(DICT, THREE)
+    ),
+    "SAC, agents": Case("SAC", BOX, TORQUES, {**SAC, "normalize_actions": False}, other=(DICT, TORQUES)),
+    "DDPG, agents": Case("DDPG", BOX, TORQUES, DDPG, other=(DICT, TORQUES)),
+    "APEX_DDPG, agents": Case(
+        "APEX_DDPG", BOX, TORQUES, {**DDPG, **DISTRIBUTED, "target_network_update_freq": 50}, other=(DICT, TORQUES)
+    ),
+    "TD3, agents": Case("TD3", BOX, TORQUES, DDPG, other=(DICT, TORQUES)),
 }
 
 
@@ -180,6 +210,42 @@ def environments(case: Case) -> Callable[[Any], gym.Env]:
     return lambda env_config: Newer() if newer else Sampled()
 
 
+def environments_of_agents(case: Case) -> Callable[[Any], Any]:
+    """Makes environments of the two agents of a case, in which either acts in every step."""
+    from ray.rllib.env import MultiAgentEnv
+
+    assert case.other is not None
+    unused = pickle.dumps({FIRST: (case.observations, case.actions), SECOND: case.other})
+    length = LONGEST
+
+    class Sampled(MultiAgentEnv):
+        """Any observation follows on any action; the reward is better for small actions."""
+
+        def __init__(self) -> None:
+            spaces = pickle.loads(unused)
+            self.observation_space = {agent: each[0] for agent, each in spaces.items()}
+            self.action_space = {agent: each[1] for agent, each in spaces.items()}
+
+        def seed(self, seed: int = 0) -> None:
+            for space in self.observation_space.values():
+                space.seed(seed)
+
+        def reset(self) -> Any:
+            self.steps = 0
+            return {agent: space.sample() for agent, space in self.observation_space.items()}
+
+        def step(self, actions: Any) -> Any:
+            self.steps += 1
+            rewards = {}
+            for agent, action in actions.items():
+                parts = action if isinstance(action, (tuple, list)) else (action,)
+                rewards[agent] = -sum(float(np.abs(part).sum()) for part in parts)
+            observations = {agent: space.sample() for agent, space in self.observation_space.items()}
+            return observations, rewards, {"__all__": self.steps == length}, {}
+
+    return lambda env_config: Sampled()
+
+
 class Trained(NamedTuple):
     """The agent, its policy by each engine, the server of it, and the rows of its iterations."""
 
@@ -207,37 +273,44 @@ def everyone(request: pytest.FixtureRequest, ray_running: None, tmp_path_factory
     with trainer(case, directory, rows) as agent:
         exported, tensorflow = export(agent, directory)
         with Served(exported) as server:
-            policies = Policy.load(exported), Policy.load(tensorflow), in_numpy(agent, exported)
+            own = "" if case.other is None else f"policies/{case.policy}"
+            network = in_numpy(agent.get_policy(case.policy), exported / own)
+            policies = Policy.load(exported / own), Policy.load(tensorflow / own), network
             yield Trained(case, agent, *policies, server, rows)
 
 
 @contextmanager
 def trainer(case: Case, directory: Path, rows: List[Row]) -> Iterator[Any]:
     """An agent that has begun to learn, built as the job of an experiment builds it; ``rows`` gets its iterations."""
-    from rl_app.training.trial import Trial, build_trainer
+    from rl_app.training.trial import Trial, build_trainer, try_environment
     from tests.app.networks import models
 
     workers = {"num_workers": LEAST_WORKERS.get(case.algorithm, 0)}
     common = {**ONE_THREAD, **workers, "min_iter_time_s": 0}
+    if case.other is not None:
+        common["multiagent"] = {"policies": {FIRST: {}, SECOND: {}}}
     experiment = {"run": case.algorithm, "env": "sampled", "config": {**common, **case.config}}
     job = parse({"experiment": "case", "seed": "1"}, MACHINE, {"case": experiment})
     classes = OwnClasses({"custom_model": models.MODELS, "custom_action_dist": models.ACTION_DISTRIBUTIONS})
-    trial = Trial(job, {"sampled": environments(case)}, classes)
+    made = environments(case) if case.other is None else environments_of_agents(case)
+    trial = Trial(job, {"sampled": made}, classes)
+    trial = try_environment(trial, False, print) if case.other else trial
     agent = build_trainer(trial, directory)
+    policy = agent.get_policy(case.policy)
     if trial.exports_own:
-        check_exportable(agent.get_policy())
+        check_exportable(policy)
     try:
-        until(lambda: has_learned(agent, agent.get_policy().get_weights(), rows), 60)
-        has_learned(agent, {}, rows)  # one more, for what is counted from one to the next
+        until(lambda: has_learned(agent, policy, policy.get_weights(), rows), 60)
+        has_learned(agent, policy, {}, rows)  # one more, for what is counted from one to the next
         yield agent
     finally:
         agent.stop()
 
 
-def has_learned(agent: Any, before: Mapping[str, Any], rows: List[Row]) -> bool:
+def has_learned(agent: Any, policy: Any, before: Mapping[str, Any], rows: List[Row]) -> bool:
     """Trains for one iteration, which is not enough for learners in a thread of their own."""
     rows.append(metrics.row(agent.train(), rows[-1] if rows else None))
-    after = agent.get_policy().get_weights()
+    after = policy.get_weights()
     return any(not np.array_equal(after[name], before[name]) for name in before)
 
 
@@ -249,15 +322,15 @@ def export(agent: Any, directory: Path) -> Tuple[Path, Path]:
     both, saved_model = directory / "model", directory / "saved_model"
     exporting.export(agent, both, checkpoints.save(agent, directory / "checkpoints"), {})
     shutil.copytree(str(both), str(saved_model))
-    (saved_model / "policy.onnx").unlink()
+    for file in saved_model.rglob("policy.onnx"):
+        file.unlink()
     return both, saved_model
 
 
-def in_numpy(agent: Any, exported: Path) -> Optional[Policy]:
+def in_numpy(policy: Any, exported: Path) -> Optional[Policy]:
     """The same policy as videos are played by it, where numpy can."""
     from rl_app.policy import freezing, numpy_network
 
-    policy = agent.get_policy()
     found = numpy_network.in_numpy(policy, freezing.freeze(policy))
     return None if found is None else Policy(read_facts(exported / "policy.json"), found.network())
 
@@ -278,15 +351,18 @@ class Walk(NamedTuple):
 def by_the_agent(trained: Trained, episode: Sequence[Any]) -> Walk:
     from ray.rllib.env.normalize_actions import NormalizeActionWrapper
 
-    agent, walk = trained.agent, Walk([], [])
-    rescale = NormalizeActionWrapper(agent.workers.local_worker().env.unwrapped).action
-    state = agent.get_policy().get_initial_state()
+    agent, walk, policy = trained.agent, Walk([], []), trained.case.policy
+    env = agent.workers.local_worker().env.unwrapped
+    rescale = NormalizeActionWrapper(env).action if agent.config["normalize_actions"] else lambda part: part
+    state = agent.get_policy(policy).get_initial_state()
     for observation in episode:
         walk.states.append(state)
-        action, state, _ = agent.compute_action(observation, state=state, full_fetch=True, explore=False)
+        action, state, _ = agent.compute_action(
+            observation, state=state, policy_id=policy, full_fetch=True, explore=False
+        )
         # compute_action keeps the batch in each part of a Tuple
         parts = [part[0] for part in action] if isinstance(action, list) else [action]
-        walk.actions.append([rescale(part) for part in parts] if agent.config["normalize_actions"] else parts)
+        walk.actions.append([rescale(part) for part in parts])
     return walk
 
 
@@ -304,7 +380,7 @@ def by_the_server(trained: Trained, episode: Sequence[Any]) -> List[Action]:
     actions: List[Action] = []
     memory: Dict[str, Any] = {}
     for observation in episode:
-        outputs = ask(trained.server, {"observations": as_json(observation), **memory})
+        outputs = ask(trained, {"observations": as_json(observation), **memory})
         memory = {name.replace("out", "in"): state for name, state in outputs.items() if name.startswith("state_out")}
         actions += rows(outputs)
     return actions
@@ -312,7 +388,21 @@ def by_the_server(trained: Trained, episode: Sequence[Any]) -> List[Action]:
 
 def by_the_server_at_once(trained: Trained, episode: Sequence[Any], states: Sequence[Sequence[Any]]) -> List[Action]:
     memory = {f"state_in_{i}": np.array(state).tolist() for i, state in enumerate(zip(*states))}
-    return rows(ask(trained.server, {"observations": [as_json(each) for each in episode], **memory}))
+    return rows(ask(trained, {"observations": [as_json(each) for each in episode], **memory}))
+
+
+def by_the_server_for_the_agent(trained: Trained, episode: Sequence[Any]) -> List[Action]:
+    """The same by the agent's name, in place of the policy's."""
+    actions: List[Action] = []
+    memory: Dict[str, Any] = {}
+    for observation in episode:
+        asked = {"observations": as_json(observation), **memory}
+        said = trained.server.post({name: {FIRST: value} for name, value in asked.items()})
+        assert said.status == 200, said
+        outputs = said.json["outputs"][FIRST]
+        memory = {name.replace("out", "in"): state for name, state in outputs.items() if name.startswith("state_out")}
+        actions += rows(outputs)
+    return actions
 
 
 def by_tensorflow_at_once(trained: Trained, episode: Sequence[Any], states: Sequence[Sequence[Any]]) -> List[Action]:
@@ -321,7 +411,12 @@ def by_tensorflow_at_once(trained: Trained, episode: Sequence[Any], states: Sequ
     return rows(policy.bounded(outputs))
 
 
-def ask(server: Served, question: Mapping[str, Any]) -> Dict[str, Any]:
+def ask(trained: Trained, question: Mapping[str, Any]) -> Dict[str, Any]:
+    named = {} if trained.case.other is None else {"policy": trained.case.policy}
+    return answer(trained.server, {**question, **named})
+
+
+def answer(server: Served, question: Mapping[str, Any]) -> Dict[str, Any]:
     said = server.post(question)
     assert said.status == 200, said
     outputs: Dict[str, Any] = said.json["outputs"]
@@ -356,6 +451,8 @@ def test_everyone_gives_the_action_of_the_trained_agent(
         }
         if everyone.numpy:
             found["numpy"] = by_evaluate(everyone.numpy, episode)
+        if case.other is not None:
+            found["serve, agent"] = by_the_server_for_the_agent(everyone, episode)
         for way, actions in found.items():
             check(actions, expected, case.actions, way)
             compared[way] += len(episode)
@@ -442,7 +539,11 @@ def test_every_column_of_a_row_is_in_proportion_to_what_was_done(everyone: Train
     unsaid = (
         Q_VALUES - {"mean_td_error"} if "num_atoms" in everyone.case.config else set()
     )  # of a distribution of values
-    assert {key for key in LEARNT[algorithm] - unsaid if before.get(key) is None} == set()
+    whose = "" if everyone.case.other is None else f"/{everyone.case.policy}"
+    assert {key for key in LEARNT[algorithm] - unsaid if before.get(f"{key}{whose}") is None} == set()
+    if everyone.case.other is not None:
+        both = [before[f"policy_reward_mean/{policy}"] for policy in (FIRST, SECOND)]
+        assert sum(both) == pytest.approx(before["episode_reward_mean"])
     if algorithm not in ASYNCHRONOUS:
         assert before["timesteps_total"] // LONGEST == before["episodes_total"]
 
@@ -459,8 +560,8 @@ def test_without_policy_onnx_tensorflow_serves_the_same_answers(model: Path, tmp
     observations = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
     expected = policy.act(policy.flatten(observations))
     with Served(alone) as server:
-        found = ask(server, {"observations": observations.tolist()})
-        one_by_one = [ask(server, {"observations": each.tolist()})["actions_0"][0] for each in observations]
+        found = answer(server, {"observations": observations.tolist()})
+        one_by_one = [answer(server, {"observations": each.tolist()})["actions_0"][0] for each in observations]
     assert "by tensorflow" in server.stderr
     assert set(expected["actions_0"]) == {0, 1}
     assert found["actions_0"] == one_by_one == expected["actions_0"].tolist()

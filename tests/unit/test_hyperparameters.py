@@ -86,7 +86,7 @@ class TestTypes:
     @pytest.mark.parametrize(
         "key",
         [
-            *("env_config", "model.custom_options", "multiagent", "optimizer", "tf_session_args"),
+            *("env_config", "model.custom_options", "optimizer", "tf_session_args"),
             *("local_tf_session_args", "evaluation_config", "exploration_config"),
         ],
     )

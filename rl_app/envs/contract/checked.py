@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from functools import partial
-from typing import Any, Mapping, NamedTuple, Tuple
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Tuple
 
 import gym
 
@@ -24,6 +24,13 @@ FOUR = "(observation, reward, done, info)"
 WITH_FIVE = f", as its reset does not give {newer.PAIR}"
 
 
+SpacesOf = Callable[[Any], Optional[Tuple[Any, Any]]]
+
+
+def no_spaces(_: Any) -> None:
+    """Give an agent no spaces but the environment's."""
+
+
 class Manner(NamedTuple):
     """How an environment is watched and shown.
 
@@ -33,6 +40,7 @@ class Manner(NamedTuple):
         as_rllib: its spaces, observations and actions are those that RLlib takes; else those that it declared.
         drawn: it is to be drawn as a picture, which a newer environment is told where it is made.
         plain_infos: numbers of numpy in ``info`` become Python's, which RLlib's writer of samples can write.
+        spaces: gives the spaces that an agent's policy has, where the environment declares none for it.
     """
 
     deadline_s: float = Settings.env_deadline
@@ -40,6 +48,7 @@ class Manner(NamedTuple):
     as_rllib: bool = True
     plain_infos: bool = False
     drawn: bool = False
+    spaces: SpacesOf = no_spaces
 
 
 USUAL = Manner()

@@ -28,10 +28,11 @@ class Checks:
         declared: its observation and action space, as :func:`rl_app.spaces.description.describe` has them.
         observation_space, action_space: those that it is shown with.
         act: makes an action of the space shown one of the space declared.
+        own: what has its spaces, as Gym's.
     """
 
     def __init__(self, env: Any, name: str, manner: Manner) -> None:
-        self._env, self._name, self._strict = env, name, manner.strict
+        self.own, self._name, self._strict = env, name, manner.strict
         self.plain_infos = manner.plain_infos
         self.declared = (self._described("observation_space"), self._described("action_space"))
         observations, actions = self.declared
@@ -44,7 +45,7 @@ class Checks:
 
     def _described(self, which: str) -> Space:
         try:
-            space = getattr(self._env, which, None)
+            space = getattr(self.own, which, None)
         except Exception as error:
             raise blamed(error, self._name, f"its {which}") from error
         kind = defined(type(self._owner))
@@ -59,7 +60,7 @@ class Checks:
     @property
     def _owner(self) -> Any:
         """Whose methods a person has written."""
-        return getattr(self._env, "unwrapped", self._env)
+        return getattr(self.own, "unwrapped", self.own)
 
     def reward(self, where: str, given: Any) -> float:
         """Give the number that a reward is; ``where`` is the method that gave it."""
@@ -100,7 +101,7 @@ class Checks:
         return read
 
     def _misfit(self, where: str, error: MisfitError) -> UserError:
-        return self.wrong(where, f"an observation outside its space {self._env.observation_space}: {error}")
+        return self.wrong(where, f"an observation outside its space {self.own.observation_space}: {error}")
 
     def _tell(self, where: str) -> None:
         """Say what was met, once; strict, a stray is an error."""
@@ -109,7 +110,7 @@ class Checks:
         for cast in casts:
             say_once(f"{line} {cast}", f"{line} {cast}{place}")
         if strays:
-            outside = f"an observation outside its space {self._env.observation_space}"
+            outside = f"an observation outside its space {self.own.observation_space}"
             reason = f"{outside}: {strays[0]}"
             casts.clear()
             strays.clear()

@@ -64,13 +64,27 @@ def _create(
 
             return CheckedVector(env, name, manner, first)
         env = vector.One(env)
+    if has_agents(env):
+        from rl_app.envs.contract.checked_agents import CheckedAgents  # which imports Ray
+
+        return _seeded(CheckedAgents(env, name, manner), first, env_config)
     if not isinstance(env, gym.Env):
         made = f"its constructor made a {type(env).__name__}"
         raise UserError(f"env = {name}: {made}, which is no gym.Env{defined(constructor)}")
-    checked = CheckedEnv(env, name, manner)
-    if first is not None:
-        checked.seed(first + getattr(env_config, "vector_index", 0))
-    return checked
+    return _seeded(CheckedEnv(env, name, manner), first, env_config)
+
+
+def has_agents(env: Any) -> bool:
+    """Say whether an environment is RLlib's, of several agents, which its author has imported Ray for."""
+    return any(
+        kind.__module__.startswith("ray.rllib") and kind.__name__ == "MultiAgentEnv" for kind in type(env).__mro__
+    )
+
+
+def _seeded(env: Any, seed: Optional[int], env_config: Mapping[str, Any]) -> Any:
+    if seed is not None:
+        env.seed(seed + getattr(env_config, "vector_index", 0))
+    return env
 
 
 def _constructed(

@@ -76,8 +76,18 @@ def _bounded(box: Space) -> bool:
 
 def check_fit(env: Any, name: str, run: str, config: Config) -> None:
     """Raise UserError where the algorithm cannot be trained in the environment; say what RLlib does unasked."""
-    observations, actions = env.declared
-    own, kind = env.env, defined(type(env.unwrapped))
+    check_spaces(env.declared, env.env, name, run, config)
+    check_horizon(env, name, config)
+
+
+def check_spaces(declared: Tuple[Space, Space], own: Any, name: str, run: str, config: Config) -> None:
+    """Raise UserError where the algorithm cannot be trained in the spaces that are declared.
+
+    Args:
+        own: what has them, as Gym's spaces.
+    """
+    observations, actions = declared
+    kind = defined(type(own.unwrapped))
     for which, space in (("observation_space", observations), ("action_space", actions)):
         reason = next(_unfit(space), None)
         if reason:
@@ -88,7 +98,6 @@ def check_fit(env: Any, name: str, run: str, config: Config) -> None:
     reason = next(_unseen(observations, run, config), None)
     if reason:
         raise UserError(f"env = {name}: its observation_space {_short(own.observation_space)}: {reason}{kind}")
-    _check_horizon(env, name, config)
     if any(leaf["type"] == "Box" and leaf["shape"] == ATARI_RAM_SHAPE for _, leaf in leaves(observations)):
         say_once(
             f"{name} ram",
@@ -182,7 +191,7 @@ def suggested(shape: Sequence[int]) -> List[List[Any]]:
     return [*filters, [256, sides, 1]]
 
 
-def _check_horizon(env: Any, name: str, config: Config) -> None:
+def check_horizon(env: Any, name: str, config: Config) -> None:
     limit = getattr(getattr(env.unwrapped, "spec", None), "max_episode_steps", None)
     if config["horizon"] and limit and config["horizon"] > limit:
         raise UserError(

@@ -8,7 +8,7 @@ import gym
 import numpy as np
 
 from rl_app.envs.contract import vector
-from rl_app.envs.contract.creation import Creator
+from rl_app.envs.contract.creation import Creator, has_agents
 from rl_app.envs.contract.fitting import check_fit
 
 TRIAL_STEPS = 20
@@ -36,6 +36,11 @@ def try_out(
     """
     env = create(trial["config"].get("env_config", {}))
     try:
+        if has_agents(env.unwrapped):
+            from rl_app.envs.contract.agents_trial import try_out_agents
+
+            try_out_agents(env, name, trial["run"], config, seed)
+            return env
         check_fit(env, name, trial["run"], config)
         vector.check(env, name, config)
         env.action_space.seed(seed)
