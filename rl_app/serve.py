@@ -23,6 +23,7 @@ from rl_app.errors import JobError, UserError, reason_of
 from rl_app.job import sagemaker
 from rl_app.local.compose import say_way_down
 from rl_app.machine import detect
+from rl_app.policy import signature
 from rl_app.policy.policy import Policy
 from rl_app.serving.limits import BodyLimit, Timeouts
 from rl_app.serving.metrics import Counts, Metrics
@@ -159,6 +160,8 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
         if not directory.is_dir():
             raise UserError(f"{directory}: is missing; SageMaker mounts the model there, and MODEL names another")
     opened = artifacts.opened(directory, scratch / "model")
+    if signature.is_without_facts(opened):
+        say(signature.NOTE)
     policy = Policy.load(opened)
     try:
         warm(policy)
@@ -211,10 +214,8 @@ def announce(policy: Policy, address: str, workers: int, seconds: float) -> None
     reward = facts.get("training", {}).get("episode_reward_mean")
     worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
     processes = f" in {workers} processes" if workers > 1 else ""
-    say(
-        f"serving {facts['algorithm']} on {facts.get('env')}{worth}, by {policy.engine}{processes}: {address} "
-        f"after {seconds:.2f} s"
-    )
+    what = f"{facts['algorithm']} on {facts.get('env', 'an environment')}{worth}"
+    say(f"serving {what}, by {policy.engine}{processes}: {address} after {seconds:.2f} s")
 
 
 def serve(policy: Policy, listening: socket.socket, settings: Settings, counts: Counts, process: Optional[int]) -> None:

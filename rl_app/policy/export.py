@@ -44,8 +44,8 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
         soundness.check_actions(sampled_outputs(policy, frozen)[1])
         write_saved_model(frozen, observation_filter, beside / "1")
         write_onnx_if_it_agrees(policy, frozen, beside / "policy.onnx")
-        _write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
-        _write_json(beside / "params.json", plain.data(masked(trainer.raw_user_config)))
+        write_json(beside / "policy.json", policy_facts(trainer, frozen, observation_filter, training))
+        write_json(beside / "params.json", plain.data(masked(trainer.raw_user_config)))
         shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
         shutil.copy(f"{checkpoint.path}.tune_metadata", str(beside / "checkpoint.tune_metadata"))
         for made in beside.iterdir():
@@ -136,5 +136,6 @@ def versions() -> Dict[str, str]:
     return installed
 
 
-def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Write data of Python's, where text stands for what is no JSON."""
     file.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

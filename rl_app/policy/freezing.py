@@ -123,9 +123,9 @@ def _signature_inputs(policy: Any) -> Dict[str, Any]:
     return {name: tensor for name, tensor in inputs.items() if tensor is not None}
 
 
-def mean_std(trainer: Any) -> Optional[MeanStd]:
-    """Return the observation filter of the trainer's policy; None where there is none."""
-    observation_filter = trainer.workers.local_worker().filters["default_policy"]
+def mean_std(trainer: Any, policy_id: str = "default_policy") -> Optional[MeanStd]:
+    """Return the observation filter of a trainer's policy; None where there is none."""
+    observation_filter = trainer.workers.local_worker().filters[policy_id]
     statistics = getattr(observation_filter, "rs", None)
     if statistics is None:
         return None
