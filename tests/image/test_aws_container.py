@@ -55,7 +55,7 @@ def test_it_trains_with_its_packages_programs_and_dtypes(old: Tuple[OptMl, Ran])
     opt_ml, ran = old
     assert all(f"{program} True" in ran.output for program in ("ffmpeg", "jq", "rsync")), ran.output
     assert "Log sync requires rsync" not in ran.output
-    assert list((opt_ml.base / "output" / "data").rglob("openaigym.video.*.mp4"))
+    assert list((opt_ml.base / "output" / "intermediate").rglob("openaigym.video.*.mp4"))
 
 
 def test_what_its_launcher_makes_of_a_number_is_said_and_left(old: Tuple[OptMl, Ran]) -> None:
