@@ -23,6 +23,7 @@ from rl_app.errors import JobError, UserError, reason_of
 from rl_app.job import sagemaker
 from rl_app.local.compose import say_way_down
 from rl_app.machine import detect
+from rl_app.policy import signature
 from rl_app.policy.policies import Model, model_of
 from rl_app.policy.policy import Policy
 from rl_app.serving.limits import BodyLimit, Timeouts
@@ -160,6 +161,8 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
         if not directory.is_dir():
             raise UserError(f"{directory}: is missing; SageMaker mounts the model there, and MODEL names another")
     opened = artifacts.opened(directory, scratch / "model")
+    if signature.is_without_facts(opened):
+        say(signature.NOTE)
     served = model_of(opened)
     try:
         for policy in policies_of(served).values():
@@ -222,10 +225,8 @@ def announce(policy: Model, address: str, workers: int, seconds: float) -> None:
     processes = f" in {workers} processes" if workers > 1 else ""
     named = [name for name in policies_of(policy) if name]
     which = f", policies {', '.join(named)}" if named else ""
-    say(
-        f"serving {facts['algorithm']} on {facts.get('env')}{which}{worth}, by {policy.engine}{processes}: {address} "
-        f"after {seconds:.2f} s"
-    )
+    what = f"{facts['algorithm']} on {facts.get('env', 'an environment')}{which}{worth}"
+    say(f"serving {what}, by {policy.engine}{processes}: {address} after {seconds:.2f} s")
 
 
 def serve(model: Model, listening: socket.socket, settings: Settings, counts: Counts, process: Optional[int]) -> None:

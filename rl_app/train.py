@@ -18,7 +18,7 @@ from rl_app import disk
 from rl_app.envs import ENVS
 from rl_app.envs.contract.notices import opened
 from rl_app.errors import JobError, UserError, reason_of
-from rl_app.job import agents, hyperparameters, offline, sagemaker, user_code
+from rl_app.job import agents, hyperparameters, offline, requirements, sagemaker, user_code
 from rl_app.job.sagemaker import Contract, Paths
 from rl_app.job.settings import Job
 from rl_app.job.user_code import Source
@@ -30,7 +30,7 @@ from rl_app.stopping.stop_request import StoppedEarly, StopRequest
 from rl_app.storage import layout
 from rl_app.storage.opening import fetch
 from rl_app.terminal.console import capture
-from rl_app.training import member, program
+from rl_app.training import launcher, member, program
 from rl_app.training.cluster import Cluster
 from rl_app.training.live_upload import uploaded
 from rl_app.training.loop import JobContext, run_trial
@@ -183,6 +183,9 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
     """
     own = user_code.prepare(contract, running.paths, fetch)
     if contract.program:
+        said = *requirements.notes(running.paths.packages), *launcher.notes(own.directory, contract.hyperparameters)
+        for line in said:
+            running.say(line)
         return None
     job = offline.placed(parsed(contract, running, own), contract.channels, running.paths.output_data)
     trial = Trial(job, {**ENVS, **own.envs}, classes_of(own.directory, job))

@@ -54,6 +54,11 @@ class Paths:
         return self.base / "code"
 
     @property
+    def packages(self) -> Path:
+        """Return where a user's requirements.txt is installed, which is ours and none of SageMaker's."""
+        return self.base / "packages"
+
+    @property
     def output(self) -> Path:
         return self.base / "output"
 

@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
-import subprocess
 import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from rl_app.errors import UserError, blame
 from rl_app.experiments import EXPERIMENTS
 from rl_app.experiments.experiment import Entry
+from rl_app.job import requirements
 from rl_app.job.sagemaker import SOURCE_FILES, Contract, Paths
 from rl_app.storage import archives, layout
 
 Download = Callable[[str, Path], None]
-INSTALL_DEADLINE_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,11 @@ def prepare(contract: Contract, paths: Paths, download: Download) -> Source:
         UserError: the archive, its requirements or its modules are no good; names the file and line of the
             user's own code.
     """
+    whose = requirements.whose(contract)
     directory = stage(contract, paths, download)
     if directory is None:
         return Source()
-    install_requirements(directory, paths.base / "packages")
+    install_requirements(directory, paths.packages, whose)
     return Source(directory) if contract.program else load(directory)
 
 
@@ -108,60 +106,30 @@ def unpack(archive: Path, directory: Path) -> None:
         raise UserError(f"{archive}: cannot be unpacked: {error.strerror or error}") from None
 
 
-def install_requirements(directory: Path, packages: Path) -> None:
-    """Install ``requirements.txt`` for this job alone, with what the image has held fast.
+def install_requirements(directory: Path, packages: Path, whose: Optional[str] = None) -> None:
+    """Install ``requirements.txt`` for this job alone, with what the image has held fast unless it says otherwise.
 
-    The packages are found by this process, by Ray's workers and by a user's program through PYTHONPATH.
+    The packages are found by this process, by Ray's workers and by a user's program through PYTHONPATH; those that may
+    be other versions than the image's by the program alone.
 
     Raises:
-        UserError: pip's reason; for a conflict, with both versions.
+        UserError: as :func:`requirements.install`.
     """
-    file = directory / "requirements.txt"
-    if not file.exists():
-        return
-    packages.mkdir(parents=True, exist_ok=True)
-    held = packages / "constraints.txt"
-    held.write_text("".join(f"{name}=={version}\n" for name, version in installed().items()))
-    command = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*command, "--prefix", str(packages), "--constraint", str(held), "--requirement", str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        timeout=INSTALL_DEADLINE_S,
-    )
-    if done.returncode != 0:
-        raise UserError(f"{file}: {_reason(done.stdout)}")
-    _find_modules_in(next(packages.glob("lib/python*/site-packages"), packages))
-
-
-def installed() -> Dict[str, str]:
-    """Return the packages that are installed, and of each the version that is imported.
-
-    The first of a name is: setuptools puts others behind it on the path, of its own and of other versions.
-    """
-    found: Dict[str, str] = {}
-    for each in metadata.distributions():
-        found.setdefault(re.sub(r"[-_.]+", "-", each.metadata["Name"]).lower(), each.version)
-    return found
-
-
-def _reason(output: str) -> str:
-    """Return the lines of pip's output that say why, as one."""
-    lines = [line.strip() for line in output.splitlines()]
-    conflict = [
-        line.replace("The user requested", "asked for") for line in lines if line.startswith("The user requested")
-    ]
-    if conflict:
-        return "; ".join(conflict).replace("asked for (constraint)", "the image holds")
-    errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]
-    return errors[-1] if errors else "pip failed"
+    modules = requirements.install(directory, packages, whose)
+    if modules is not None and whose == requirements.MINE:
+        _have_children_find(modules)
+    elif modules is not None:
+        _find_modules_in(modules)
 
 
 def _find_modules_in(directory: Path) -> None:
     """Put the directory on this process's path and on that of every process it starts."""
     sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
+    _have_children_find(directory)
+
+
+def _have_children_find(directory: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
 
 

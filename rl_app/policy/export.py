@@ -51,9 +51,9 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
             for name in several.spaces:
                 (beside / POLICIES / name).mkdir(parents=True)
                 write_policy(trainer, name, beside / POLICIES / name, training)
-            _write_json(beside / POLICY, several_facts(trainer, several, training))
+            write_json(beside / POLICY, several_facts(trainer, several, training))
             config = several.written(config)
-        _write_json(beside / "params.json", plain.data(masked(config)))
+        write_json(beside / "params.json", plain.data(masked(config)))
         shutil.copy(str(checkpoint.path), str(beside / "checkpoint"))
         shutil.copy(f"{checkpoint.path}.tune_metadata", str(beside / "checkpoint.tune_metadata"))
         for made in beside.iterdir():
@@ -70,7 +70,7 @@ def write_policy(trainer: Any, name: str, directory: Path, training: Mapping[str
     soundness.check_actions(sampled_outputs(policy, frozen)[1])
     write_saved_model(frozen, observation_filter, directory / "1")
     write_onnx_if_it_agrees(policy, frozen, directory / "policy.onnx")
-    _write_json(directory / POLICY, policy_facts(trainer, frozen, observation_filter, training, name))
+    write_json(directory / POLICY, policy_facts(trainer, frozen, observation_filter, training, name))
 
 
 def write_saved_model(frozen: FrozenPolicy, observation_filter: Optional[MeanStd], directory: Path) -> None:
@@ -176,5 +176,6 @@ def versions() -> Dict[str, str]:
     return installed
 
 
-def _write_json(file: Path, data: Mapping[str, Any]) -> None:
+def write_json(file: Path, data: Mapping[str, Any]) -> None:
+    """Write data of Python's, where text stands for what is no JSON."""
     file.write_text(json.dumps(data, indent=2, sort_keys=True, default=str) + "\n")

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 from rl_app.errors import UserError
 from rl_app.job.agents import ONE, POLICIES, TABLE, Table, policy_of
 from rl_app.job.values import joined
+from rl_app.policy import signature
 from rl_app.policy.episodes import Exported, Player, seeds
 from rl_app.policy.facts import names_several
 from rl_app.policy.loading import read_facts
@@ -56,7 +57,7 @@ Model = Union[Policy, Policies]
 
 def model_of(directory: Path) -> Model:
     """Load a model, of one policy or of several; raises UserError as :meth:`Policy.load`."""
-    several = names_several(read_facts(directory / POLICY))
+    several = not signature.is_without_facts(directory) and names_several(read_facts(directory / POLICY))
     return Policies.load(directory) if several else Policy.load(directory)
 
 

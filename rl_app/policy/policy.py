@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from rl_app.errors import UserError
+from rl_app.policy import signature
 from rl_app.policy.distributions import Part, can_draw, draw, part_of
 from rl_app.policy.facts import check_network, names_several
 from rl_app.policy.loading import Network, Outputs, load_network, read_facts
@@ -63,9 +64,14 @@ class Policy:
     def load(cls, directory: Path) -> Policy:
         """Read ``policy.json`` and ``policy.onnx`` (where there is none, ``1/saved_model.pb`` with TensorFlow).
 
+        A SavedModel without ``policy.json`` is RLlib's own, and goes by its signature.
+
         Raises:
             UserError: a file is missing, is no such file, or does not fit the others; it is named.
         """
+        if signature.is_without_facts(directory):
+            facts = signature.facts_of(directory)
+            return cls(facts, signature.with_best_action(load_network(directory, facts), facts))
         facts = read_facts(directory / "policy.json")
         if names_several(facts):
             raise UserError(

@@ -17,8 +17,8 @@ from rl_app.storage.opening import open_store
 
 UNPACKED = "model"
 """Where scripts/fetch puts the model of a job."""
-POLICY, CHECKPOINT = "policy.json", "checkpoint"
-"""What a model has, of which AWS's own launcher writes only the second."""
+POLICY, CHECKPOINT, SAVED_MODEL = "policy.json", "checkpoint", "1/saved_model.pb"
+"""What a model has, of which AWS's own launcher writes all but the first."""
 
 _SAVED = re.compile(r"/checkpoint-\d+(\.[^/]*)?$")
 """The files of a checkpoint in Tune's layout."""
@@ -130,7 +130,7 @@ def _in(store: Store, folder: str, name: str, uri: str, checkpoints_too: bool = 
                 name, f"{uri}/{archive}", store, [below + archive], folder, code if _there(store, code) else None
             )
     for part in (folder, f"{below}{UNPACKED}"):
-        files = [f"{part}/{file}" if part else file for file in (POLICY, CHECKPOINT)]
+        files = [f"{part}/{file}" if part else file for file in (POLICY, CHECKPOINT, SAVED_MODEL)]
         if any(_there(store, file) for file in files):
             where = uri if part == folder else f"{uri}/{UNPACKED}"
             keys = [entry.key for entry in store.list(part)]
@@ -178,4 +178,4 @@ def opened(channel: Path, scratch: Path) -> Path:
 
 
 def _is_model(directory: Path) -> bool:
-    return any((directory / name).is_file() for name in (POLICY, CHECKPOINT))
+    return any((directory / name).is_file() for name in (POLICY, CHECKPOINT, SAVED_MODEL))

@@ -9,11 +9,13 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 import psutil
 
+from rl_app.job import sagemaker
 from rl_app.stopping.stop_request import StopRequest
 
 REST_AFTER_S = 80.0
@@ -37,7 +39,8 @@ def run() -> None:
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # the toolkit would wait a quarter of an hour for the name
     try:
         with Stopping() as stopping, StopRequest(on_request=stopping.request) as stop, said:
-            entry_point.run(env.module_dir, env.user_entry_point, env.to_cmd_args(), env.to_env_vars())
+            variables = {**env.to_env_vars(), **preloaded(env.current_host)}
+            entry_point.run(env.module_dir, env.user_entry_point, env.to_cmd_args(), variables)
     except errors.ClientError as error:
         if stop.signal and getattr(error, "return_code", "") in (str(-stop.signal), str(128 + stop.signal)):
             return
@@ -53,6 +56,18 @@ def resources(given: Mapping[str, Any]) -> Dict[str, Any]:
     if named not in there:
         named = next((name for name in there if name != "lo"), "lo")
     return {**given, "network_interface_name": named}
+
+
+def preloaded(host: str) -> Dict[str, str]:
+    """Return the variable by which programs are told SageMaker's name of the host where they ask the machine for its.
+
+    AWS's containers do so too; {} where the two are the same. The library is sagemaker-training's, and reads
+    resourceconfig.json where SageMaker has it, and nowhere else.
+    """
+    library = find_spec("gethostname")
+    if socket.gethostname() == host or library is None or sagemaker.paths() != sagemaker.paths({}):
+        return {}
+    return {"LD_PRELOAD": str(library.origin)}
 
 
 def resolves(host: str) -> bool:

@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 
 from rl_app.errors import UserError
-from rl_app.job import user_code
+from rl_app.job import requirements, user_code
 from tests.app.jobs import REPOSITORY, Finished, local, run
 
 CORRIDOR = REPOSITORY / "examples" / "corridor"
@@ -73,4 +73,4 @@ def test_an_archive_with_a_link_is_refused(tmp_path):
 def test_a_package_is_held_at_the_version_that_is_imported():
     import setuptools  # noqa: F401  # which puts packages of its own on the path, of other versions
 
-    assert user_code.installed()["typing-extensions"] == metadata.version("typing-extensions")
+    assert requirements.installed()["typing-extensions"] == metadata.version("typing-extensions")

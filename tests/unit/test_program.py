@@ -121,6 +121,14 @@ def test_a_network_interface_that_is_not_there_is_replaced_by_one_that_is() -> N
     assert program.resources({"network_interface_name": "lo"}) == {"network_interface_name": "lo"}
 
 
+def test_programs_are_told_sagemakers_name_of_the_host_where_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAGEMAKER_BASE_DIR", raising=False)
+    assert Path(program.preloaded("algo-1")["LD_PRELOAD"]).name.startswith("gethostname.")
+    assert program.preloaded(socket.gethostname()) == {}
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", "/elsewhere")
+    assert program.preloaded("algo-1") == {}, "the library reads /opt/ml alone"
+
+
 def test_a_name_that_nobody_knows_is_not_waited_for() -> None:
     assert program.resolves("localhost")
     assert not program.resolves("algo-1.invalid")

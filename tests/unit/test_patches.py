@@ -1,4 +1,4 @@
-"""The image's Gym takes what Gym 0.12 took: the patch of its one line, on a copy of the real package."""
+"""The image's patches of packages, on copies of the real ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import gym
 
-PATCH = Path(__file__).parents[2] / "docker" / "gym_takes_any_dtype.py"
+PATCH = Path(__file__).parents[2] / "docker" / "patches.py"
+BOX = "gym/spaces/box.py"
 ASKS = """
 import numpy as np
 from gym import spaces
@@ -33,13 +34,13 @@ def asked(packages: Path) -> str:
 def test_the_dtype_is_not_asked_and_shape_and_bounds_are(tmp_path: Path) -> None:
     shutil.copytree(Path(gym.__file__).parent, tmp_path / "gym")
     assert asked(tmp_path) == "False False\nFalse False\n"
-    subprocess.run([sys.executable, str(PATCH), str(tmp_path)], check=True)
+    subprocess.run([sys.executable, str(PATCH), str(tmp_path), BOX], check=True)
     assert asked(tmp_path) == "True True\nFalse False\n"
 
 
 def test_another_gym_ends_the_build(tmp_path: Path) -> None:
     shutil.copytree(Path(gym.__file__).parent, tmp_path / "gym")
-    subprocess.run([sys.executable, str(PATCH), str(tmp_path)], check=True)
-    again = subprocess.run([sys.executable, str(PATCH), str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    subprocess.run([sys.executable, str(PATCH), str(tmp_path), BOX], check=True)
+    again = subprocess.run([sys.executable, str(PATCH), str(tmp_path), BOX], stderr=subprocess.PIPE, text=True)
     assert again.returncode == 1
-    assert "the rule to replace is not there" in again.stderr
+    assert "the text to replace is not there" in again.stderr

@@ -1,0 +1,91 @@
+"""A program's requirements.txt against what is installed: held, or the user's own. Real pip, a wheel made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from rl_app.errors import UserError
+from rl_app.job import requirements, sagemaker
+from rl_app.job.sagemaker import Paths
+
+OURS = metadata.version("tabulate")
+
+
+def wheel(folder: Path, version: str) -> Path:
+    """A package of the image's in another version, as a wheel."""
+    file = folder / f"tabulate-{version}-py3-none-any.whl"
+    about = f"tabulate-{version}.dist-info"
+    with zipfile.ZipFile(file, "w") as packed:
+        packed.writestr("tabulate.py", f"__version__ = {version!r}\n")
+        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tabulate\nVersion: {version}\n")
+        packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{about}/RECORD", "")
+    return file
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "requirements.txt").write_text(f"{wheel(tmp_path, '0.0.1')}\n")
+    return tmp_path
+
+
+def test_a_programs_conflict_is_told_with_the_setting_that_ends_it(source: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        requirements.install(source, source / "packages", requirements.HELD)
+    assert f"the image holds tabulate=={OURS}; sagemaker_requirements=mine installs it" in str(refused.value)
+
+
+def test_the_built_in_job_has_no_such_choice(source: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        requirements.install(source, source / "packages")
+    assert str(refused.value).endswith(f"the image holds tabulate=={OURS}")
+
+
+def test_ones_own_version_is_found_by_programs_alone_and_said(source: Path) -> None:
+    modules = requirements.install(source, source / "packages", requirements.MINE)
+    there = {**os.environ, "PYTHONPATH": str(modules)}
+    asked = [sys.executable, "-c", "import tabulate, psutil; print(tabulate.__version__)"]
+    assert subprocess.run(asked, env=there, stdout=subprocess.PIPE, text=True, check=True).stdout == "0.0.1\n"
+    assert metadata.version("tabulate") == OURS, "the image's own is where it was"
+    assert requirements.notes(source / "packages") == [
+        f"WARNING: requirements.txt has tabulate 0.0.1 in place of the image's {OURS}: "
+        "this image was tested with its own"
+    ]
+
+
+def test_what_breaks_is_said_where_it_is_known() -> None:
+    assert set(requirements.BREAKS) <= set(requirements.installed())
+
+
+def contract(base: Path, **hyperparameters: str) -> sagemaker.Contract:
+    config = base / "input" / "config"
+    config.mkdir(parents=True)
+    (config / "resourceconfig.json").write_text(json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}))
+    (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
+    return sagemaker.read_config(Paths(base), {})
+
+
+@pytest.mark.parametrize("given, whose", [({}, "held"), ({"sagemaker_requirements": '"mine"'}, "mine")])
+def test_a_program_says_whose_versions_count(tmp_path: Path, given: dict, whose: str) -> None:
+    assert requirements.whose(contract(tmp_path, sagemaker_program="train.py", **given)) == whose
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"sagemaker_requirements": "yours"}, "sagemaker_requirements = yours: must be held or mine"),
+        ({"sagemaker_requirements": "mine"}, "sagemaker_requirements = mine: goes with a program of your own; "),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, given: dict, said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        requirements.whose(contract(tmp_path, **given))
+    assert str(refused.value).startswith(said)
