@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from rl_app.errors import UserError
+from rl_app.job import agents
 from rl_app.job.settings import PREFIX, Job
 from rl_app.job.values import joined, shown
 
@@ -109,8 +110,11 @@ def _check_shares(given: Mapping[str, Any]) -> None:
 
 
 def _check_probabilities(config: Mapping[str, Any], channels: Mapping[str, Path]) -> None:
-    """Refuse estimates of which RLlib would find out in the middle that the files do not say enough for them."""
+    """Refuse estimates that RLlib cannot make: of several policies, or of files that do not say enough for them."""
     wanted = {"is", "wis"} & {*config.get("input_evaluation", [])}
+    if wanted and agents.policies(config):
+        several = "RLlib estimates what one policy is worth, and there are several; [] makes no estimates"
+        raise _error("input_evaluation", config["input_evaluation"], several)
     for name in sources(config.get("input", SAMPLER)) if wanted else ():
         for file in sorted(channels[name].glob(FILES))[:1] if name in channels else ():
             with file.open(encoding="utf-8", errors="replace") as lines:

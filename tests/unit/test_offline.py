@@ -69,6 +69,9 @@ def test_estimates_are_made_where_they_are_asked_for(data: Path) -> None:
         config_of(asked_for, {"data": data})
     (data / "one.json").write_text('{"action_prob": [0.5]}')
     assert config_of(asked_for, {"data": data})["input_evaluation"] == ["is"]
+    several = {**asked_for, "rl.training.config.multiagent.policies": '{"a": {}, "b": {}}'}
+    with pytest.raises(UserError, match=r"input_evaluation = .*: RLlib estimates what one policy is worth"):
+        config_of(several, {"data": data})
 
 
 @pytest.mark.parametrize(
