@@ -27,6 +27,7 @@ BEST: Mapping[str, Callable[[Array], Array]] = {
     "Deterministic": lambda inputs: inputs,
 }
 """The best action of the inputs of each distribution that a signature tells."""
+SERVED = "serving_default"
 FED = ("observations", "prev_action", "prev_reward", "is_training")
 ALONGSIDE = ("actions_0", "action_dist_inputs", "vf_preds", "q_values")
 
@@ -43,11 +44,13 @@ def facts_of(directory: Path) -> Dict[str, Any]:
         UserError: the file is no SavedModel of RLlib's, or a policy of which the signature does not tell enough.
     """
     params, file = params_of(directory), directory / SAVED_MODEL
-    signature = _signature(file)
+    graph = _graph(file)
+    signature = graph.signature_def[SERVED]
     _check(signature, params, file)
     observations, actions = signature.inputs["observations"], signature.outputs["actions_0"]
     inputs = signature.outputs["action_dist_inputs"]
     distribution = _distribution(signature, file)
+    outputs = [name for name in ALONGSIDE if name in signature.outputs]
     return {
         "algorithm": "RLlib",
         **{key: params[key] for key in ("env",) if isinstance(params.get(key), str)},
@@ -58,8 +61,8 @@ def facts_of(directory: Path) -> Dict[str, Any]:
         "normalize_actions": False,
         "clip_actions": False,
         "state_sizes": [],
-        "inputs": [name for name in FED if name in signature.inputs],
-        "outputs": [name for name in ALONGSIDE if name in signature.outputs],
+        "inputs": _used(graph, outputs),
+        "outputs": outputs,
         "training": {},
         "versions": {},
     }
@@ -76,19 +79,25 @@ def with_best_action(network: Network, facts: Mapping[str, Any]) -> Network:
     return network._replace(run=run)
 
 
-def _signature(file: Path) -> Any:
+def _graph(file: Path) -> Any:
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
     try:
         saved.ParseFromString(file.read_bytes())
-        return next(
-            graph.signature_def["serving_default"]
-            for graph in saved.meta_graphs
-            if "serving_default" in graph.signature_def
-        )
+        return next(graph for graph in saved.meta_graphs if SERVED in graph.signature_def)
     except Exception as error:  # protobuf's, of a file that is none; or there is no such signature
-        raise UserError(f"{file}: no SavedModel with the signature serving_default") from error
+        raise UserError(f"{file}: no SavedModel with the signature {SERVED}") from error
+
+
+def _used(graph: Any, outputs: List[str]) -> List[str]:
+    """Return the inputs that the outputs depend on; what a request says of the others does not matter."""
+    from tensorflow.compat.v1.graph_util import extract_sub_graph
+
+    signature = graph.signature_def[SERVED]
+    needed = extract_sub_graph(graph.graph_def, [signature.outputs[name].name.split(":")[0] for name in outputs])
+    nodes = {node.name for node in needed.node}
+    return [name for name in FED if name in signature.inputs and signature.inputs[name].name.split(":")[0] in nodes]
 
 
 def _check(signature: Any, params: Mapping[str, Any], file: Path) -> None:

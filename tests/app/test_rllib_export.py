@@ -61,6 +61,7 @@ def test_rllibs_own_is_served_by_its_signature_with_the_best_action(
     (tmp_path / "params.json").write_text(json.dumps({"env": ENVS[kind]}))
     policy = Policy.load(tmp_path)
     assert (policy.engine, policy.facts["env"]) == ("tensorflow", ENVS[kind])
+    assert "prev_action" not in policy.inputs, "the action does not depend on it"
     agrees(policy, agents[kind])
     sampled = policy.act(policy.flatten(np.zeros((20, policy.observation_size))), deterministic=False)
     assert len(np.unique(sampled["actions_0"])) > 1

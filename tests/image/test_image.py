@@ -114,7 +114,7 @@ def test_doctor_says_what_is_wrong_by_its_status(image):
 
 
 def test_what_was_left_out_of_packages_is_not_missed(image):
-    """OpenCV's pictures and equations, SAC's distributions, pygame's sounds, the board, a user's requirements."""
+    """OpenCV's pictures and equations, SAC's distributions, pygame's libraries, the board, a user's requirements."""
     program = """
 import cv2, numpy as np, scipy.linalg, tensorflow_probability as tfp, onnxruntime, tf2onnx, h5py, pandas
 import sagemaker_training.cli.train
@@ -125,9 +125,13 @@ ones = np.ones((20, 1))
 for solve in (np.linalg.solve, scipy.linalg.solve, lambda a, b: cv2.solve(a, b, flags=cv2.DECOMP_SVD)[1]):
     assert np.allclose(matrix @ solve(matrix, ones), ones)
 assert tfp.distributions.Normal(0.0, 1.0).scale is not None
-import io, PIL.Image, pygame, pygame.freetype, pygame.midi, pygame.mixer
+import ctypes, glob, io, PIL.Image, pygame, pygame.freetype
+libraries = [file for name in ("SDL2-2", "asound", "webp", "freetype", "FLAC", "opus", "modplug", "mpg123")
+             for file in glob.glob(f"{pygame.__path__[0]}.libs/lib{name}-*")]
+assert len([ctypes.CDLL(file) for file in libraries]) == 8
 assert pygame.image.get_extended()
-word = pygame.font.SysFont(None, 20).render("word", True, (1, 2, 3))
+pygame.font.init()
+word = pygame.font.Font(None, 20).render("word", True, (1, 2, 3))
 for name in ("a.png", "a.jpg"):
     pygame.image.save(word, name)
     assert pygame.image.load(name).get_size() == PIL.Image.open(name).size == word.get_size()

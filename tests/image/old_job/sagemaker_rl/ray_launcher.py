@@ -61,8 +61,8 @@ class Launcher:
 
     def join(self):
         address = (socket.gethostbyname(self.hosts[0]), PORT)
-        until(lambda: answers(address))
-        subprocess.run(["ray", "start", f"--address={address[0]}:{PORT}", "--num-cpus=2"], check=True)
+        start = ["ray", "start", f"--address={address[0]}:{PORT}", "--num-cpus=2"]
+        until(lambda: answers(address) and subprocess.run(start).returncode == 0)  # the head answers before it is whole
         print("joined as", socket.gethostname(), flush=True)
         until(lambda: not answers(address))
 
