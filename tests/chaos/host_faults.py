@@ -8,7 +8,7 @@ from typing import Any, Dict
 
 from tests.chaos.faults import Deed, Fault
 from tests.chaos.places import HOSTS, HOSTS_THAT_GO_ON, HostsJob
-from tests.stack.conftest import docker
+from tests.stack.conftest import docker, pause
 
 
 def kills_host(service: str) -> Deed:
@@ -21,7 +21,7 @@ def kills_elsewhere(part: str) -> Deed:
 
 
 def pauses_host(job: HostsJob) -> None:
-    docker("pause", job.container("worker"))
+    pause(job.container("worker"))
 
 
 def cuts_host(job: HostsJob) -> None:

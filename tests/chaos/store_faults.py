@@ -12,7 +12,7 @@ import boto3
 from tests.chaos.faults import STOPPED, Fault, sends
 from tests.chaos.job import Job
 from tests.chaos.places import COMPOSE, MINIO, SMALL_MINIO, ContainedJob, StoredJob
-from tests.stack.conftest import docker
+from tests.stack.conftest import docker, pause
 from tests.waiting import until
 
 Away = Callable[[Any], ContextManager[object]]
@@ -39,7 +39,7 @@ def paused(name: Callable[[Any], str]) -> Away:
     @contextmanager
     def away(job: Job) -> Iterator[None]:
         container = name(job)
-        docker("pause", container)
+        pause(container)
         try:
             yield
         finally:

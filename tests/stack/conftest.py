@@ -23,6 +23,11 @@ def docker(*words: str) -> str:
     return done.stdout
 
 
+def pause(container: str) -> None:
+    """Pauses a container; runc gives up now and then where processes start meanwhile, and is asked again."""
+    until(lambda: docker("pause", container))
+
+
 class Minio:
     """A server on a free port of 127.0.0.1; what it holds survives stop() and start()."""
 

@@ -13,7 +13,7 @@ import pytest
 
 from rl_app.experiences import files
 from rl_app.storage.opening import open_store
-from tests.stack.conftest import docker
+from tests.stack.conftest import docker, pause
 from tests.stack.test_compose import Ran, Stack, stack  # noqa: F401
 from tests.waiting import until
 
@@ -81,7 +81,7 @@ def test_a_killed_host_ends_the_job_with_its_name(cluster: Stack) -> None:
 def test_a_job_goes_on_without_a_paused_host(cluster: Stack) -> None:
     started(cluster, "paused", f"{ENDLESS} on_host_lost=go_on")
     (head,), (worker,) = containers(cluster, "head"), containers(cluster, "worker")
-    docker("pause", worker)
+    pause(worker)
     try:
         until(lambda: "going on from iteration" in logs(cluster, "head"), 120)
         assert "host lost: algo-2: silent for 10 s: going on with" in logs(cluster, "head")
