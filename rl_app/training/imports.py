@@ -19,7 +19,7 @@ WHEN_USED = ("pandas", "scipy.signal", "tensorflow_probability")
 def import_rllib() -> None:
     """Import RLlib without all its algorithms; ``get_agent_class`` finds each of them all the same.
 
-    The modules of ``WHEN_USED`` are imported when something of theirs is asked for.
+    The modules of ``WHEN_USED`` are imported when something of theirs is asked for. Nobody asks how busy GPUs are.
     """
     if "ray.rllib" in sys.modules:
         return
@@ -31,6 +31,9 @@ def import_rllib() -> None:
         sys.meta_path.remove(emptying)
         sys.meta_path.remove(postponing)
         emptying.fill()
+    # With GPUtil, which is there for programs that import it, Tune starts nvidia-smi more than once a second, each time
+    # by a fork of the trainer.
+    importlib.import_module("ray.tune.utils.util").GPUtil = None  # type: ignore[attr-defined]
 
 
 class _Emptying(MetaPathFinder):
