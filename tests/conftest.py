@@ -14,9 +14,6 @@ import pytest
 from scripts.lib import engine
 from scripts.lib.rings import COUNTS, NEED_ENGINE
 
-IN_TURN = ("tests/cloud/test_sdk.py", "tests/cloud/test_sdk3.py", "tests/cloud/test_notebook.py")
-"""The SDK's local mode has one network for all of its containers, and is held to leave none of the image."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--skip-all", metavar="REASON", help="skip every test, and say why")
@@ -37,18 +34,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         reason = config.getoption("--skip-all") or without_engine(ring_of(item))
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
-    """A file's tests run one after the other, for its fixtures' sake; so do the files of IN_TURN."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file: str = super()._split_scope(nodeid)
-            return IN_TURN[0] if file in IN_TURN else file
-
-    return Scheduling(config, log)
 
 
 def ring_of(item: pytest.Item) -> str:

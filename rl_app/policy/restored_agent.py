@@ -33,6 +33,7 @@ PLAYING = {
     "output": None,
     "monitor": False,
     "log_level": "WARN",
+    "log_sys_usage": False,
     # PPO's other optimizer builds three copies of its loss, which takes seconds
     "simple_optimizer": True,
 }

@@ -21,8 +21,14 @@ def import_rllib() -> None:
 
     The modules of ``WHEN_USED`` are imported when something of theirs is asked for. Nobody asks how busy GPUs are.
     """
-    if "ray.rllib" in sys.modules:
-        return
+    if "ray.rllib" not in sys.modules:  # which a user's environment may have imported, whole
+        _import_less()
+    # With GPUtil, which is there for programs that import it, Tune starts nvidia-smi more than once a second, each time
+    # by a fork of the trainer.
+    importlib.import_module("ray.tune.utils.util").GPUtil = None  # type: ignore[attr-defined]
+
+
+def _import_less() -> None:
     emptying, postponing = _Emptying(), _Postponing()
     sys.meta_path[:0] = [emptying, postponing]
     try:
@@ -31,9 +37,6 @@ def import_rllib() -> None:
         sys.meta_path.remove(emptying)
         sys.meta_path.remove(postponing)
         emptying.fill()
-    # With GPUtil, which is there for programs that import it, Tune starts nvidia-smi more than once a second, each time
-    # by a fork of the trainer.
-    importlib.import_module("ray.tune.utils.util").GPUtil = None  # type: ignore[attr-defined]
 
 
 class _Emptying(MetaPathFinder):

@@ -14,8 +14,8 @@ from typing import Any, Counter, List, Mapping, Optional, Sequence, Tuple
 from scripts.lib import cli, environments
 from scripts.lib.rings import CLOUD, COUNTS, ON_REQUEST, RINGS, there
 
-SIDE_BY_SIDE = ("unit", "app", "image", "stack", "cloud")
-"""Rings whose files run side by side, one a core, and then those alone that ask for it."""
+SIDE_BY_SIDE = ("unit", "app")
+"""Rings whose files run side by side, one a core, and then those alone that ask for it; the others share an engine."""
 MOST_AT_ONCE = 2
 NOTHING_COLLECTED = 5  # pytest's exit status
 OUTCOMES = ("passed", "failed", "skipped")

@@ -14,7 +14,7 @@ from rl_app.experiments import EXPERIMENTS
 from rl_app.job.hyperparameters import parse
 from rl_app.machine import Machine
 from rl_app.training import ray_runtime, trial
-from tests.app.jobs import SHORT, Finished, local, run
+from tests.app.jobs import REPOSITORY, SHORT, Finished, local, run
 
 TWO = 'printf "GPU 0: Tesla T4 (UUID: GPU-a)\\nGPU 1: Tesla T4 (UUID: GPU-b)\\n"'
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -138,12 +138,14 @@ def test_observations_that_are_pictures_are_played_alike_by_the_exported_and_the
     assert rewards[0] == rewards[1] and len(rewards[0]) == 3, (exported, restored)
 
 
-def test_nvidia_smi_is_not_started_again_and_again_by_a_job_that_trains(tmp_path):
+# the second has an environment that imports all of RLlib by itself
+@pytest.mark.parametrize("asked_for", [["cartpole"], ["rally", "--source", str(REPOSITORY / "examples" / "rally")]])
+def test_nvidia_smi_is_not_started_again_and_again_by_a_job_that_trains(tmp_path, asked_for):
     program, asked = tmp_path / "bin" / "nvidia-smi", tmp_path / "asked"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\nexit 9\n')
     program.chmod(0o755)
-    words = local("cartpole", *SHORT, "--job", "one", "--store", str(tmp_path / "store"))
+    words = local(*asked_for, *SHORT, "--job", "one", "--store", str(tmp_path / "store"))
     ran = run(words, PATH=f"{program.parent}:{os.environ['PATH']}")
     assert ran.status == 0, ran
     assert asked.exists() and "utilization" not in asked.read_text()
