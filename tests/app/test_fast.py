@@ -23,6 +23,7 @@ from tests.app.random_envs import RandomEnv
 SEED = 7
 CONFIG = {
     "num_workers": 0,
+    "log_sys_usage": False,
     "simple_optimizer": True,
     "num_envs_per_worker": 4,
     "rollout_fragment_length": 15,

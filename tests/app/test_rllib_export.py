@@ -15,7 +15,14 @@ from rl_app.policy.policy import Policy
 from rl_app.policy.rllib_export import export_policy_model
 
 ENVS = {"discrete": "CartPole-v1", "continuous": "Pendulum-v1"}
-CONFIG = {"num_workers": 0, "simple_optimizer": True, "train_batch_size": 200, "rollout_fragment_length": 50, "seed": 1}
+CONFIG = {
+    "num_workers": 0,
+    "log_sys_usage": False,
+    "simple_optimizer": True,
+    "train_batch_size": 200,
+    "rollout_fragment_length": 50,
+    "seed": 1,
+}
 
 
 @pytest.fixture(scope="module")
