@@ -21,6 +21,7 @@ from typing import Mapping, Optional, Sequence, Sized
 
 from rl_app.errors import JobError, UserError, reason_of
 from rl_app.job import sagemaker
+from rl_app.job.agents import ONE
 from rl_app.local.compose import say_way_down
 from rl_app.machine import detect
 from rl_app.policy import signature
@@ -174,11 +175,9 @@ def load(options: argparse.Namespace, scratch: Path, environ: Mapping[str, str])
     return served
 
 
-def policies_of(model: Model) -> Mapping[Optional[str], Policy]:
-    """Return the policies of a model by name; the only one of a model that names none has none."""
-    if isinstance(model, Policy):
-        return {None: model}
-    return {name: policy for name, policy in model.by_name.items()}  # noqa: C416  # a key may be None
+def policies_of(model: Model) -> Mapping[str, Policy]:
+    """Return the policies of a model by name; that of a model that names none has RLlib's."""
+    return {ONE: model} if isinstance(model, Policy) else model.by_name
 
 
 def listen(host: str, port: str) -> socket.socket:
@@ -223,8 +222,7 @@ def announce(policy: Model, address: str, workers: int, seconds: float) -> None:
     reward = facts.get("training", {}).get("episode_reward_mean")
     worth = f", mean reward {reward:.2f} in training" if isinstance(reward, (int, float)) else ""
     processes = f" in {workers} processes" if workers > 1 else ""
-    named = [name for name in policies_of(policy) if name]
-    which = f", policies {', '.join(named)}" if named else ""
+    which = "" if isinstance(policy, Policy) else f", policies {', '.join(policy.by_name)}"
     what = f"{facts['algorithm']} on {facts.get('env', 'an environment')}{which}{worth}"
     say(f"serving {what}, by {policy.engine}{processes}: {address} after {seconds:.2f} s")
 
@@ -246,13 +244,13 @@ def serve(model: Model, listening: socket.socket, settings: Settings, counts: Co
     log = AccessLog(metrics.lost_line)
     readers = {name: Reader(policy) for name, policy in policies_of(model).items()}
 
-    def desk(name: Optional[str], under_way: Sized) -> Desk:
+    def desk(name: str, under_way: Sized) -> Desk:
         policy, reader = policies_of(model)[name], readers[name]
         return Desk(policy, reader, Batcher(policy, reader, np.random.default_rng(), metrics.batch, under_way))
 
     def app(under_way: Sized) -> App:
         if isinstance(model, Policy):
-            return App(*desk(None, under_way), log, metrics, settings.body)
+            return App(*desk(ONE, under_way), log, metrics, settings.body)
         desks = {name: desk(name, under_way) for name in model.by_name}
         return AgentsApp(model, desks, log, metrics, settings.body)
 

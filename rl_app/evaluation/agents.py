@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
+from rl_app.envs.contract.agents import SPACES, has_agents
 from rl_app.errors import UserError
 from rl_app.evaluation.candidate import Candidate
 from rl_app.job.agents import ONE, POLICIES, TABLE, policy_of
 from rl_app.policy.episodes import Player
-from rl_app.policy.loading import read_facts
+from rl_app.policy.loading import facts_of_policies
 from rl_app.policy.policies import OF_ONE, Playing
 from rl_app.policy.restored_agent import Restored
-from rl_app.policy.several import has_agents
 from rl_app.spaces.description import Space, outline
 from rl_app.spaces.gym_spaces import gym_space
-from rl_app.storage.artifacts import POLICY
-
-SPACES = ("observation_space", "action_space")
 
 
 def common_spaces(env: Any, name: str) -> Tuple[Space, Space]:
@@ -45,6 +42,7 @@ def check_spaces(candidate: Candidate, env: Any, name: str) -> None:
         raise UserError(
             f"env = {name}: has one agent, and {candidate.name} has {len(candidate.facts[POLICIES])} policies"
         )
+    facts = facts_of_policies(candidate.directory, candidate.facts)
     env.reset()
     for agent, checks in env.known.items():
         policy = policy_of(agent, candidate.facts[TABLE])
@@ -53,9 +51,8 @@ def check_spaces(candidate: Candidate, env: Any, name: str) -> None:
             raise UserError(
                 f"env = {name}: {candidate.name} has no policy for the agent {agent}; it has some for {known}"
             )
-        facts = read_facts(candidate.directory / POLICIES / policy / POLICY)
         for kind, there in zip(SPACES, checks.declared):
-            if outline(there) != outline(facts[kind]):
+            if outline(there) != outline(facts[policy][kind]):
                 raise UserError(
                     f"env = {name}: the {kind} of the agent {agent} is not that with which {candidate.name}'s policy "
                     f"{policy} was trained"
@@ -67,8 +64,7 @@ class TrainedSpaces:
 
     def __init__(self, candidate: Candidate) -> None:
         self._table = candidate.facts[TABLE]
-        folders = {name: candidate.directory / POLICIES / name for name in candidate.facts[POLICIES]}
-        self._facts = {name: read_facts(folder / POLICY) for name, folder in folders.items()}
+        self._facts = facts_of_policies(candidate.directory, candidate.facts)
 
     def __call__(self, agent: Any) -> Optional[Tuple[Any, Any]]:
         facts = self._facts.get(policy_of(agent, self._table) or "")

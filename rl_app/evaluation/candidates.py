@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
+from rl_app.envs.contract.agents import SPACES
 from rl_app.errors import UserError
 from rl_app.evaluation import agents
 from rl_app.evaluation.candidate import Candidate, EvalEnv, Say
@@ -147,7 +148,7 @@ def check_spaces(candidate: Candidate, env: Any, played_in: EvalEnv) -> None:
     if names_several(candidate.facts):
         agents.check_spaces(candidate, env, played_in.name)
         return
-    for kind, there in zip(agents.SPACES, agents.common_spaces(env, played_in.name)):
+    for kind, there in zip(SPACES, agents.common_spaces(env, played_in.name)):
         trained = candidate.facts[kind]
         if outline(there) != outline(trained):
             raise UserError(

@@ -80,7 +80,8 @@ def installed(path: Sequence[str] = sys.path) -> Dict[str, str]:
 
 def notes(packages: Path) -> List[str]:
     """Return a line for each package that is there in another version than the image's, with what that breaks."""
-    ours, theirs = installed(), installed([str(modules_in(packages))])
+    theirs = installed([str(modules_in(packages))])
+    ours = installed() if theirs else {}
     return [
         f"WARNING: requirements.txt has {name} {version} in place of the image's {ours[name]}: "
         f"{BREAKS.get(name, 'this image was tested with its own')}"

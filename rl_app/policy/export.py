@@ -12,7 +12,7 @@ import platform
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from rl_app import plain
 from rl_app.files import TEMPORARY, scratch_folder
@@ -43,14 +43,10 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
         training: facts of the run for policy.json (iteration, reward, seed, …).
     """
     with scratch_folder(directory / f"{TEMPORARY}export") as beside:
-        several: Optional[Several] = getattr(trainer, "several", None)
-        config = trainer.raw_user_config
-        if several is None:
-            write_policy(trainer, ONE, beside, training)
-        else:
-            for name in several.spaces:
-                (beside / POLICIES / name).mkdir(parents=True)
-                write_policy(trainer, name, beside / POLICIES / name, training)
+        for name, folder in folders(trainer, beside):
+            write_policy(trainer, name, folder, training)
+        config, several = trainer.raw_user_config, several_of(trainer)
+        if several:
             write_json(beside / POLICY, several_facts(trainer, several, training))
             config = several.written(config)
         write_json(beside / "params.json", plain.data(masked(config)))
@@ -61,6 +57,21 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
             if target.is_dir():
                 shutil.rmtree(target)
             os.replace(made, target)
+
+
+def several_of(trainer: Any) -> Optional[Several]:
+    """Return what the policies of a trainer are; None where it has one without a name, as an agent made elsewhere."""
+    several: Optional[Several] = getattr(trainer, "several", None)
+    return several
+
+
+def folders(trainer: Any, directory: Path) -> Iterator[Tuple[str, Path]]:
+    """Yield each policy of a trainer and its folder of a model, made; the model's own where the policy has no name."""
+    several = several_of(trainer)
+    for name in several.spaces if several else (ONE,):
+        folder = directory / POLICIES / name if several else directory
+        folder.mkdir(parents=True, exist_ok=True)
+        yield name, folder
 
 
 def write_policy(trainer: Any, name: str, directory: Path, training: Mapping[str, Any]) -> None:
@@ -152,9 +163,9 @@ def common_facts(trainer: Any, training: Mapping[str, Any]) -> Dict[str, Any]:
 def _declared(trainer: Any, name: str) -> Tuple[Space, Space]:
     """Return the environment's own spaces, not what RLlib was shown; an agent made elsewhere was shown its own."""
     worker = trainer.workers.local_worker()
-    if getattr(trainer, "several", None):
-        spaces: Tuple[Space, Space] = trainer.several.spaces[name]
-        return spaces
+    several = several_of(trainer)
+    if several:
+        return several.spaces[name]
     found: Optional[Tuple[Space, Space]] = getattr(worker.env, "declared", None)
     return found or (describe(worker.preprocessors[name]._obs_space), describe(trainer.get_policy(name).action_space))
 

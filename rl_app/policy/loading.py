@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 import numpy as np
 
 from rl_app.errors import UserError
+from rl_app.job.agents import POLICIES
 from rl_app.policy.facts import check_facts
 from rl_app.spaces.description import Array
 from rl_app.typed import Mismatch, parse
@@ -57,6 +58,11 @@ def read_facts(file: Path) -> Dict[str, Any]:
     except Mismatch as error:
         raise UserError(f"{file}: {error}") from None
     return dict(facts)
+
+
+def facts_of_policies(directory: Path, facts: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
+    """Read policy.json of each policy of a model that has several, by name; raises UserError as :func:`read_facts`."""
+    return {name: read_facts(directory / POLICIES / name / "policy.json") for name in facts[POLICIES]}
 
 
 def load_network(directory: Path, facts: Mapping[str, Any]) -> Network:

@@ -1,4 +1,7 @@
-"""A frozen network played by numpy, for whom TensorFlow would be too much: it takes hundreds of megabytes."""
+"""A frozen network played by numpy, for whom TensorFlow would be too much: it takes hundreds of megabytes.
+
+So would onnxruntime where the trainer's network is not ONNX yet: what converts it imports TensorFlow.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
+from rl_app.envs.contract.agents import has_agents
 from rl_app.errors import UserError
 from rl_app.job.agents import ONE, POLICIES, TABLE, Table, policy_of
 from rl_app.job.values import joined
@@ -14,7 +15,6 @@ from rl_app.policy.episodes import Exported, Player, seeds
 from rl_app.policy.facts import names_several
 from rl_app.policy.loading import read_facts
 from rl_app.policy.policy import Policy
-from rl_app.policy.several import has_agents
 from rl_app.storage.artifacts import POLICY
 
 

@@ -16,7 +16,7 @@ from rl_app.job import agents
 from rl_app.job.agents import ONE, POLICIES, TABLE
 from rl_app.job.rules import LEAST_WORKERS
 from rl_app.policy.facts import names_several
-from rl_app.policy.loading import read_facts
+from rl_app.policy.loading import facts_of_policies, read_facts
 from rl_app.policy.several import Several
 from rl_app.storage.artifacts import POLICY
 
@@ -104,7 +104,7 @@ def _several(directory: Path, config: Mapping[str, Any]) -> Optional[Several]:
     facts = read_facts(directory / POLICY) if (directory / POLICY).exists() else {}
     if not names_several(facts):
         return None
-    own = {name: read_facts(directory / POLICIES / name / POLICY) for name in facts[POLICIES]}
+    own = facts_of_policies(directory, facts)
     spaces = {name: (each["observation_space"], each["action_space"]) for name, each in own.items()}
     settings = agents.policies(config)
     multiagent = {**config.get("multiagent", {}), POLICIES: {name: settings.get(name) or {} for name in own}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from rl_app.envs.contract.agents import has_agents
 from rl_app.errors import UserError
 from rl_app.job import agents
 from rl_app.job.agents import Table
@@ -69,11 +70,6 @@ class Chosen:
         if self._function:
             what = f"{agents.PATH}.{agents.FUNCTION} gave {policy!r} for the agent {agent}"
         raise UserError(f"{what}: the policies are {joined(self._known)}")
-
-
-def has_agents(env: Any) -> bool:
-    """Say whether a checked environment has several agents."""
-    return hasattr(env, "known")
 
 
 def given_spaces(multiagent: Mapping[str, Any]) -> Any:

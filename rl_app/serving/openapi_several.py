@@ -11,6 +11,7 @@ from rl_app.serving.media_types.json import JSON
 from rl_app.serving.schemas import Schema, closed, component, example
 
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
+"""What SageMaker hands on to a model as its client sent it."""
 SHARED = ("Error",)
 
 

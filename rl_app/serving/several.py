@@ -27,8 +27,7 @@ from rl_app.serving.queries import SIGNATURE, Query, Reader
 from rl_app.serving.refusal import Refusal, bad
 from rl_app.serving.slices import give_back_memory
 
-ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
-"""The header that SageMaker hands on to a model as its client sent it."""
+ATTRIBUTES = openapi_several.HEADER.lower().encode()
 FIELD = "policy"
 COMMON = ("deterministic", "signature_name")
 """Fields of a request by agent that are the same for all."""
@@ -120,7 +119,7 @@ class AgentsApp(App):
         if named is None and len(self._desks) == 1:
             return next(iter(self._desks.values()))
         if named is None:
-            header = "X-Amzn-SageMaker-Custom-Attributes: policy=NAME"
+            header = f"{openapi_several.HEADER}: policy=NAME"
             raise bad(
                 f"{FIELD}: is missing; the model has {known}: name one by the field {FIELD} or the header {header}, "
                 "or give the observations as an object by agent"

@@ -7,15 +7,13 @@ import os
 import pickle
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 import cloudpickle  # type: ignore[import-untyped]
 
 from rl_app.files import TEMPORARY, scratch_folder
-from rl_app.job.agents import ONE, POLICIES
 from rl_app.policy import export, freezing
 from rl_app.policy.numpy_network import in_numpy
-from rl_app.policy.several import Several
 from rl_app.storage.artifacts import POLICY
 
 # What lies in the spool: policies that wait for a video, the one that is recorded, when to be done at the
@@ -32,13 +30,10 @@ RESERVE_S = 3.0
 def leave(trainer: Any, training: Mapping[str, Any], target: Path) -> None:
     """Leave the trainer's policy in the spool, or its several; what the environment is made with goes as it is."""
     with scratch_folder(target.parents[1] / f"{TEMPORARY}{target.name}") as beside:
-        several: Optional[Several] = getattr(trainer, "several", None)
-        if several is None:
-            _leave_policy(trainer, ONE, training, beside)
-        else:
-            for name in several.spaces:
-                (beside / POLICIES / name).mkdir(parents=True)
-                _leave_policy(trainer, name, training, beside / POLICIES / name)
+        for name, folder in export.folders(trainer, beside):
+            _leave_policy(trainer, name, training, folder)
+        several = export.several_of(trainer)
+        if several:
             facts = export.several_facts(trainer, several, training)
             (beside / POLICY).write_text(json.dumps(facts, default=str))
         (beside / ENV_CONFIG).write_bytes(cloudpickle.dumps(trainer.config["env_config"]))

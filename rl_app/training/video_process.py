@@ -165,7 +165,7 @@ class VideoWorker:
     def _waiting(self) -> List[Offer]:
         """Return the best and the latest of what waits, oldest first; what else waits is dropped."""
         directories = sorted((self._spool / WAITING).iterdir())
-        waiting = [Offer(each, json.loads((each / "policy.json").read_text())) for each in directories]
+        waiting = [Offer(each, json.loads((each / POLICY).read_text())) for each in directories]
         kept = [offer for offer in waiting if offer in (_best(waiting), waiting[-1])]
         for offer in waiting:
             if offer not in kept:
@@ -251,7 +251,7 @@ def load_policy(directory: Path) -> Policy:
     """Return the offered policy: in numpy where that can play it, else as evaluate and serve run it."""
     file = directory / FOR_NUMPY
     if file.exists():
-        return Policy(read_facts(directory / "policy.json"), pickle.loads(file.read_bytes()).network())
+        return Policy(read_facts(directory / POLICY), pickle.loads(file.read_bytes()).network())
     # Seconds and hundreds of megabytes, which most jobs do without
     import tensorflow.compat.v1 as tf
 

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ray.rllib.env import MultiAgentEnv
 
+from rl_app.envs.contract.agents import SPACES
 from rl_app.envs.contract.blame import defined, gave
 from rl_app.envs.contract.checked import Manner
 from rl_app.envs.contract.checks import Checks
@@ -22,7 +23,6 @@ from rl_app.spaces.description import describe
 
 ALL = "__all__"
 COLUMNS = ("observations", "rewards", "dones", "infos")
-SPACES = ("observation_space", "action_space")
 ByAgent = Dict[Any, Any]
 
 

@@ -10,6 +10,7 @@ import gym
 
 from rl_app.envs import ENVS
 from rl_app.envs.contract import vector
+from rl_app.envs.contract.agents import has_agents
 from rl_app.envs.contract.blame import defined
 from rl_app.envs.contract.checked import USUAL, CheckedEnv, Manner
 from rl_app.envs.contract.newer import adapted
@@ -72,13 +73,6 @@ def _create(
         made = f"its constructor made a {type(env).__name__}"
         raise UserError(f"env = {name}: {made}, which is no gym.Env{defined(constructor)}")
     return _seeded(CheckedEnv(env, name, manner), first, env_config)
-
-
-def has_agents(env: Any) -> bool:
-    """Say whether an environment is RLlib's, of several agents, which its author has imported Ray for."""
-    return any(
-        kind.__module__.startswith("ray.rllib") and kind.__name__ == "MultiAgentEnv" for kind in type(env).__mro__
-    )
 
 
 def _seeded(env: Any, seed: Optional[int], env_config: Mapping[str, Any]) -> Any:

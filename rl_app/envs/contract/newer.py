@@ -12,6 +12,7 @@ from typing import Any, Callable, List, Mapping, Optional
 
 import gym
 
+from rl_app.envs.contract.agents import SPACES
 from rl_app.envs.contract.blame import gave
 from rl_app.envs.contract.newer_spaces import converted, from_gymnasium
 from rl_app.envs.contract.observations import MisfitError, shown, whole_number
@@ -39,7 +40,7 @@ class Newer(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         self._seed: Optional[int] = None
         self._is_gymnasiums = from_gymnasium(env)
         self._takes_seed = _takes_seed(env)
-        for which in ("observation_space", "action_space"):
+        for which in SPACES:
             with suppress(Exception):  # one that cannot say its space is told of by the checks
                 setattr(self, which, converted(getattr(env, which)))
 

@@ -8,7 +8,8 @@ import gym
 import numpy as np
 
 from rl_app.envs.contract import vector
-from rl_app.envs.contract.creation import Creator, has_agents
+from rl_app.envs.contract.agents import has_agents
+from rl_app.envs.contract.creation import Creator
 from rl_app.envs.contract.fitting import check_fit
 
 TRIAL_STEPS = 20
@@ -36,7 +37,7 @@ def try_out(
     """
     env = create(trial["config"].get("env_config", {}))
     try:
-        if has_agents(env.unwrapped):
+        if has_agents(env):
             from rl_app.envs.contract.agents_trial import try_out_agents
 
             try_out_agents(env, name, trial["run"], config, seed)
