@@ -27,7 +27,8 @@ class Forward:
         at_each_step = [policy._sampled_action, policy._dist_inputs, *([] if self.values_later else [self._values])]
         self._act = _Call(session, at_each_step, self._inputs)
         self._value = _Call(session, [self._values], self._inputs)
-        self._log_likelihood = ready(session, [policy._log_likelihood], [policy._dist_inputs, policy._action_input])
+        given = [policy._dist_inputs, policy._action_input]
+        self._log_likelihood = ready(session, [policy._log_likelihood], given, callers_thread=True)
 
     def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
         """Return what to do next; ``actions`` and ``rewards`` are those before."""
@@ -51,7 +52,7 @@ class _Call:
     def __init__(self, session: Any, tensors: Sequence[Any], inputs: Sequence[Any]) -> None:
         needed = _needed(tensors)
         self._fed = [number for number, placeholder in enumerate(inputs) if placeholder.op.name in needed]
-        self._call = ready(session, tensors, [inputs[number] for number in self._fed])
+        self._call = ready(session, tensors, [inputs[number] for number in self._fed], callers_thread=True)
 
     def __call__(self, *values: Array) -> List[Array]:
         return self._call(*(values[number] for number in self._fed))

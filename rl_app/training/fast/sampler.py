@@ -25,6 +25,7 @@ from rl_app.training.fast.trajectories import Trajectories
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
 FIRST_ROWS = 256
+NOBODY = np.zeros(0, int)
 
 
 class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
@@ -103,7 +104,9 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._totals += rewards
         ended = dones | (self._lengths >= self.horizon)
         soft = over = self._none
+        restarts = NOBODY
         if ended.any():
+            restarts = np.flatnonzero(ended)
             soft = ended & ~dones if self._soft else self._none
             over = ended & ~soft & ~truncated_of(dones, infos)
         row = {
@@ -119,7 +122,6 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         }
         self._actions = self._told_actions = chosen[SampleBatch.ACTIONS]
         self._rewards = self._told_rewards = rewards
-        restarts = np.flatnonzero(ended)
         finished = [self._metrics(index) for index in restarts]
         row[SampleBatch.NEXT_OBS], self._now = self._observations.next(raw, self._restarted(restarts, soft, raw))
         self._append(row, ended)
