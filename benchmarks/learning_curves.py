@@ -4,9 +4,9 @@
 usage: benchmarks/learning_curves.py [EXPERIMENT] [--seeds N ...] [--iterations N] [KEY=VALUE ...]
        (default: cartpole-aws, seeds 0 1 2 3 4, 20 iterations)
 
-The same seed does not give the same curve, as the two draw their random numbers in another order; what is to be the
-same is where the curves of several seeds lie. Each row has the median with the lowest and the highest, the last one
-for the mean over all iterations. How long it takes is not looked at, so that other work may go on beside it.
+Both draw the same random numbers, so a seed's curves are the same until a rounding error makes one action another,
+which may be never; from there on they are two samples of the same. Each row has the median with the lowest and the
+highest, the last one for the mean over all iterations. How long it takes is not looked at: other work may go on.
 """
 
 from __future__ import annotations
