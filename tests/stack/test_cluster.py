@@ -13,6 +13,7 @@ import pytest
 
 from rl_app.experiences import files
 from rl_app.storage.opening import open_store
+from scripts.lib import engine
 from tests.stack.conftest import docker, pause
 from tests.stack.test_compose import Ran, Stack, stack  # noqa: F401
 from tests.waiting import until
@@ -23,6 +24,14 @@ SMALL = (
     f"config.rollout_fragment_length=50 config.num_cpus_per_worker={CPUS}"
 )
 ENDLESS = SMALL.replace("stop.training_iteration=3", "stop.training_iteration=100000")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built(stack: Stack) -> None:  # noqa: F811
+    """Builds the image once, and not again for each service that a command starts."""
+    ran = stack.compose("build", "train")
+    assert ran.status == 0, ran.output
+    stack.environment.update(engine.READY)
 
 
 @pytest.fixture
@@ -58,7 +67,8 @@ def statuses_known(stack: Stack) -> bool:  # noqa: F811
 
 
 def test_compose_runs_one_job_on_as_many_hosts_as_there_are_workers(cluster: Stack) -> None:
-    ran = cluster.compose("up", "--scale", "worker=2", "head", JOB="three", HYPERPARAMETERS=SMALL)
+    given = {"JOB": "three", "HYPERPARAMETERS": SMALL, "IMAGE_POLICY": "build"}
+    ran = cluster.compose("up", "--scale", "worker=2", "head", **given)
     assert ran.status == 0, ran.output + logs(cluster, "worker")
     assert "CPUs of 3 hosts)" in ran.output and "hosts: algo-1, algo-2, algo-3" in ran.output
     assert statuses(cluster) == [0, 0, 0]
