@@ -12,7 +12,7 @@ import psutil  # noqa: F401  # first of all: Ray, where it is imported before, h
 import pytest
 
 from scripts.lib import engine
-from scripts.lib.rings import COUNTS, NEED_ENGINE
+from scripts.lib.rings import COUNTS, NEED_ENGINE, SHARE_ENGINE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,13 +31,35 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         config.hook.pytest_deselected(items=[item for item, kept in zip(items, wanted) if not kept])
         items[:] = [item for item, kept in zip(items, wanted) if kept]
     for item in items:
-        reason = config.getoption("--skip-all") or without_engine(ring_of(item))
+        reason = config.getoption("--skip-all") or without_engine(ring_of(item.nodeid))
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def ring_of(item: pytest.Item) -> str:
-    return item.nodeid.split("/")[1]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests run in turn, for its fixtures' sake; so do all files that share an engine, beside the others."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "engine" if ring_of(nodeid) in SHARE_ENGINE else str(super()._split_scope(nodeid))
+
+        def _assign_work_unit(self, node: Any) -> None:
+            """Takes what lasts longest first, so that at the end no core waits for the other for long."""
+            self.workqueue.move_to_end(min(self.workqueue, key=order), last=False)
+            super()._assign_work_unit(node)
+
+    return Scheduling(config, log)
+
+
+def order(scope: str) -> int:
+    """When a part of the tests begins: those that share an engine, files of whole jobs, files of the unit ring."""
+    return 0 if scope == "engine" else 2 if ring_of(scope) == "unit" else 1
+
+
+def ring_of(nodeid: str) -> str:
+    return nodeid.split("/")[1]
 
 
 @lru_cache(maxsize=None)
