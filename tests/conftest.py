@@ -17,19 +17,9 @@ from scripts.lib.rings import COUNTS, NEED_ENGINE, SHARE_ENGINE
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--skip-all", metavar="REASON", help="skip every test, and say why")
-    parser.addoption("--alone", choices=("yes", "no"), help="only what wants the machine alone, or all else")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "alone: nothing else is to run beside it, such as what waits for an idle core")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    asked = config.getoption("--alone")
-    if asked:
-        wanted = [(item.get_closest_marker("alone") is not None) == (asked == "yes") for item in items]
-        config.hook.pytest_deselected(items=[item for item, kept in zip(items, wanted) if not kept])
-        items[:] = [item for item, kept in zip(items, wanted) if kept]
     for item in items:
         reason = config.getoption("--skip-all") or without_engine(ring_of(item.nodeid))
         if reason:

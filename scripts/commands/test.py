@@ -36,8 +36,9 @@ def main(arguments: Sequence[str], root: Path = environments.ROOT) -> int:
     python = environments.ensure(locks)
     total: Counter[str] = collections.Counter()
     stopped: Optional[int] = None
-    for said, asked, how in passes(rings, only_on_request(rings, root)):
-        print(f"---- {said}", flush=True)
+    left_out = only_on_request(rings, root)
+    for asked, how in ((rings, at_once(rings)), *(([ring], ["--skip-all", ON_REQUEST[ring]]) for ring in left_out)):
+        print(*(f"---- {ring}: {RINGS[ring]}" for ring in asked), sep="\n", flush=True)
         folders = [f"tests/{ring}" for ring in asked]
         counts, stopped = run([str(python), "-m", "pytest", *folders, *how, *options], root)
         total += counts
@@ -70,26 +71,11 @@ def parse(arguments: Sequence[str], root: Path = environments.ROOT) -> Tuple[Lis
     return [ring for ring in known if ring in wanted], options
 
 
-def passes(rings: Sequence[str], left_out: Sequence[str]) -> List[Tuple[str, Sequence[str], List[str]]]:
-    """Return the runs of pytest: what is said of each, its rings, and its options.
-
-    The rings run at once, so that those that share an engine, of which one file runs at a time, are not waited for.
-    """
-    skipped = [(names([ring]), [ring], ["--skip-all", ON_REQUEST[ring]]) for ring in left_out]
+def at_once(rings: Sequence[str]) -> List[str]:
+    """Return pytest's options for files side by side, of which those of rings that share an engine go in turn."""
     if all(ring in SHARE_ENGINE for ring in rings):
-        return [(names(rings), rings, []), *skipped]
-    number = str(min(os.cpu_count() or 1, MOST_AT_ONCE))
-    at_once = ["-n", number, "--dist", "loadfile", "--alone", "no"]
-    return [
-        (f"{names(rings)}\n---- {number} files at once", rings, at_once),
-        ("what wants the machine alone", rings, ["--alone", "yes"]),
-        *skipped,
-    ]
-
-
-def names(rings: Sequence[str]) -> str:
-    """Return a line for each ring."""
-    return "\n---- ".join(f"{ring}: {RINGS[ring]}" for ring in rings)
+        return []
+    return ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
 
 
 def only_on_request(rings: Sequence[str], root: Path) -> List[str]:
