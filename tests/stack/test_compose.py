@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
@@ -63,7 +64,7 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": "tester-secret",
         }
 
-    @property
+    @cached_property
     def store(self) -> Store:
         return open_store("s3://rllib", self.minio)
 
