@@ -6,11 +6,12 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, List, Optional, Set
+from typing import Any, Iterator, List, Optional, Set
 
 import psutil  # noqa: F401  # first of all: Ray, where it is imported before, has its own old one found in its place
 import pytest
 
+from rl_app.garbage import uncollected
 from scripts.lib import engine
 from scripts.lib.rings import COUNTS, NEED_ENGINE, SHARE_ENGINE
 
@@ -24,6 +25,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         reason = config.getoption("--skip-all") or without_engine(ring_of(item.nodeid))
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """The tests and what they import are there to stay."""
+    with uncollected():
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)
