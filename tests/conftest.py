@@ -41,7 +41,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "engine" if ring_of(nodeid) in SHARE_ENGINE else str(super()._split_scope(nodeid))
+            return "engine" if shares_engine(nodeid) else str(super()._split_scope(nodeid))
 
         def _assign_work_unit(self, node: Any) -> None:
             """Takes what lasts longest first, so that at the end no core waits for the other for long."""
@@ -51,9 +51,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduling(config, log)
 
 
+def shares_engine(nodeid: str) -> bool:
+    return nodeid.partition("/")[2].startswith(SHARE_ENGINE)
+
+
 def order(scope: str) -> int:
-    """When a part of the tests begins: those that share an engine, files of whole jobs, files of the unit ring."""
-    return 0 if scope == "engine" else 2 if ring_of(scope) == "unit" else 1
+    """When a part of the tests begins: those that share an engine, files of whole jobs, the many short ones."""
+    return 0 if scope == "engine" else 1 if ring_of(scope) == "app" else 2
 
 
 def ring_of(nodeid: str) -> str:

@@ -72,7 +72,7 @@ def parse(arguments: Sequence[str], root: Path = environments.ROOT) -> Tuple[Lis
 
 
 def at_once(rings: Sequence[str]) -> List[str]:
-    """Return pytest's options for files side by side, of which those of rings that share an engine go in turn."""
+    """Return pytest's options for files side by side, of which those that share an engine go in turn."""
     if all(ring in SHARE_ENGINE for ring in rings):
         return []
     return ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]

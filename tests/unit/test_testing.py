@@ -128,24 +128,24 @@ def test_{number}():
 """
 
 
-def test_files_of_rings_that_share_an_engine_run_in_turn_beside_the_others(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_share_an_engine_run_in_turn_beside_the_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = root / "log"
-    for ring in ("unit", "app", "cloud"):
+    for ring, name in (("unit", "any"), ("app", "any"), ("cloud", "sdk")):
         (root / "tests" / ring).mkdir(exist_ok=True)
         for number in range(1, 4):
             text = FILE.format(ring=ring, number=number, log=str(log))
-            (root / "tests" / ring / f"test_{ring}_{number}.py").write_text(text)
+            (root / "tests" / ring / f"test_{name}_{number}_{ring}.py").write_text(text)
     monkeypatch.setattr(test.environments, "ensure", lambda locks: Path(sys.executable))
     monkeypatch.setattr(test.os, "cpu_count", lambda: 2)
     assert test.main(["unit", "app", "cloud"], root) == 0
     done = [line.rpartition(" ")[::2] for line in log.read_text().splitlines()]
     in_turn = [what for what, _ in done if what.startswith("cloud")]
     assert in_turn == [f"cloud {number} {mark}" for number in range(1, 4) for mark in ("begins", "ends")]
-    workers = {ring: [worker for what, worker in done if what.startswith(ring)] for ring in ("unit", "app", "cloud")}
-    assert len(set(workers["cloud"])) == 1 and workers["app"][0] != workers["cloud"][0], "beside them"
-    begun = [what for what, worker in done if what.endswith("begins") and worker == workers["app"][0]]
+    worker_of = dict(done)
+    assert len({worker_of[f"cloud {number} ends"] for number in range(1, 4)}) == 1
+    beside = worker_of["app 1 begins"]
+    assert beside != worker_of["cloud 1 begins"]
+    begun = [what for what, worker in done if what.endswith("begins") and worker == beside]
     assert begun == sorted(begun), "the long ones first"
 
 
