@@ -325,13 +325,14 @@ def test_a_program_of_ones_own_runs_without_a_new_image(stack: Stack, up: Ran) -
 
 
 AWAY = """
-import os, pathlib, socket
+import os, pathlib, socket, time
 model = pathlib.Path("/opt/ml/model")
 assert model.samefile(os.environ["SM_MODEL_DIR"])
 (model / "policy").write_text("learnt")
 try:
     while True:
         socket.create_connection(("minio", 9000), 1).close()
+        time.sleep(0.05)
 except OSError:
     pathlib.Path("/opt/ml/checkpoints/last").write_text("of when the store had gone")
 """
