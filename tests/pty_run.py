@@ -11,6 +11,7 @@ import struct
 import subprocess
 import termios
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
@@ -27,6 +28,16 @@ class Shown(NamedTuple):
     def lines(self) -> List[str]:
         """All that was written as lines, each time that it was: also what was drawn over later."""
         return [line.rstrip() for line in re.split(r"[\r\n]+", ESCAPE.sub("", self.raw)) if line.strip()]
+
+
+def all_sent_to(ours: int) -> bytes:
+    """What a terminal is sent until the last who has it open is gone; closes it. One read may give a part of it."""
+    sent = b""
+    with suppress(OSError):  # nobody has the other end any more
+        while True:
+            sent += os.read(ours, 65536)
+    os.close(ours)
+    return sent
 
 
 def on_terminal(

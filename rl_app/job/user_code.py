@@ -21,6 +21,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from rl_app.errors import UserError, blame
 from rl_app.experiments import EXPERIMENTS
 from rl_app.experiments.experiment import Entry
+from rl_app.garbage import uncollected
 from rl_app.job import requirements
 from rl_app.job.sagemaker import SOURCE_FILES, Contract, Paths
 from rl_app.storage import archives, layout
@@ -216,6 +217,7 @@ def registry(directory: Path, module: str, name: str, optional: bool = False) ->
 def attribute(module: str, name: str) -> Any:
     """Return what a module of the source has by a name, None where it has nothing; raises UserError."""
     try:
-        return getattr(importlib.import_module(module), name, None)
+        with uncollected():
+            return getattr(importlib.import_module(module), name, None)
     except Exception as error:
         raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error

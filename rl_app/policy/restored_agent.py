@@ -12,6 +12,7 @@ import numpy as np
 
 from rl_app import algorithms
 from rl_app.errors import JobError, UserError
+from rl_app.garbage import uncollected
 from rl_app.job import agents
 from rl_app.job.agents import ONE, POLICIES, TABLE
 from rl_app.job.rules import LEAST_WORKERS
@@ -71,9 +72,10 @@ def restored(
     Raises:
         JobError: Ray cannot restore it.
     """
-    from ray.rllib.agents.registry import get_agent_class
-    from ray.tune.logger import NoopLogger
-    from ray.tune.registry import register_env
+    with uncollected():
+        from ray.rllib.agents.registry import get_agent_class
+        from ray.tune.logger import NoopLogger
+        from ray.tune.registry import register_env
 
     from rl_app.policy.lstm import with_lstm
 

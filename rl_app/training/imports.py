@@ -9,6 +9,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, Dict, List, Optional, Set, Tuple
 
+from rl_app.garbage import uncollected
+
 # RLlib's tables of algorithms by module. As it is imported it imports all that stand there, to register them with
 # Tune, by whose names nobody asks here; that takes as long as a tenth of all its imports with TensorFlow's.
 TABLES = {"ray.rllib.agents.registry": "ALGORITHMS", "ray.rllib.contrib.registry": "CONTRIBUTED_ALGORITHMS"}
@@ -22,7 +24,8 @@ def import_rllib() -> None:
     The modules of ``WHEN_USED`` are imported when something of theirs is asked for. Nobody asks how busy GPUs are.
     """
     if "ray.rllib" not in sys.modules:  # which a user's environment may have imported, whole
-        _import_less()
+        with uncollected():
+            _import_less()
     # With GPUtil, which is there for programs that import it, Tune starts nvidia-smi more than once a second, each time
     # by a fork of the trainer.
     importlib.import_module("ray.tune.utils.util").GPUtil = None  # type: ignore[attr-defined]

@@ -10,12 +10,12 @@ from tests.app.jobs import Finished, Ran, local, run
 from tests.app.serving import Served
 from tests.app.test_evaluate import evaluation
 
-EDGES = Path(__file__).parent / "edges"
+EDGES, ANGLES = (Path(__file__).parent / name for name in ("edges", "angles"))
 HERE = r" \(envs\.py:\d+\)"
 
 
-def train(store: Path, *words: str, name: str = "edge") -> Ran:
-    return run(local(*words, "--source", str(EDGES), "--job", name, "--store", str(store)))
+def train(store: Path, *words: str, name: str = "edge", source: Path = EDGES) -> Ran:
+    return run(local(*words, "--source", str(source), "--job", name, "--store", str(store)))
 
 
 class Trained(NamedTuple):
@@ -25,9 +25,9 @@ class Trained(NamedTuple):
     facts: Dict[str, Any]
 
 
-def everywhere(store: Path, *words: str) -> Trained:
+def everywhere(store: Path, *words: str, source: Path = EDGES) -> Trained:
     """Trains and evaluates; the reward of each of three episodes."""
-    ran = train(store, *words)
+    ran = train(store, *words, source=source)
     assert ran.status == 0, ran
     model = Finished(store, "edge", ran).unpack("model.tar.gz", store / "model")
     asked = ("edge", "--episodes", "3", "videos=0", "--job", "played", "--store", str(store))

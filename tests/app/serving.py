@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Sequence
 
+import pytest
+
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -127,6 +129,26 @@ def read(file: IO[str]) -> str:
 def head(length: int, kind: str = JSON, path: str = "/invocations") -> bytes:
     """The line and headers of a request by hand."""
     return f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def until_sent(connection: socket.socket, part: bytes) -> bytes:
+    """What comes up to where ``part`` is in it: one read may give less."""
+    came = b""
+    while part not in came:
+        piece = connection.recv(65536)
+        assert piece, came
+        came += piece
+    return came
+
+
+def answer_on(connection: socket.socket) -> bytes:
+    """One answer, whole, on a connection that goes on."""
+    came = until_sent(connection, b"\r\n\r\n")
+    before, _, body = came.partition(b"\r\n\r\n")
+    length = int(before.lower().partition(b"content-length: ")[2].split()[0])
+    while len(body) < length:
+        body += connection.recv(length - len(body)) or pytest.fail(f"it ended after {body!r}")
+    return before + b"\r\n\r\n" + body
 
 
 def everything(connection: socket.socket) -> bytes:

@@ -1,8 +1,8 @@
 """Any environment is refused before Ray in one line that names it, or is right in training, evaluation and serving.
 
 Right: an iteration is trained and exported, and the actions of evaluate and of the server are those of the live agent,
-inside the space that the environment declared. In the suite for a minute; by hand for as long as one likes, with other
-environments each time: ``python -m tests.app.test_any_environment MINUTES``.
+inside the space that the environment declared. In the suite for half a minute; by hand for as long as one likes, with
+other environments each time: ``python -m tests.app.test_any_environment MINUTES``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.app.any_space import as_json
 from tests.app.serving import Served
 
 MACHINE = Machine(2, 0)
-SUITE_S = 60.0
+SUITE_S = 30.0
 OBSERVATIONS = 6
 ROUNDING = {"rtol": 1e-4, "atol": 1e-5}
 MOST_STEPS = 30

@@ -9,7 +9,7 @@ from typing import Dict, NamedTuple, Tuple
 
 import pytest
 
-from tests.app.edge_jobs import HERE, train
+from tests.app.edge_jobs import ANGLES, EDGES, HERE, train
 
 # ---- refused before Ray starts
 
@@ -17,6 +17,7 @@ from tests.app.edge_jobs import HERE, train
 class Refused(NamedTuple):
     words: Tuple[str, ...]
     line: str
+    source: Path = EDGES
 
 
 CONTINUOUS = ("config={}", "config.learning_starts=100", "config.timesteps_per_iteration=200")
@@ -57,13 +58,14 @@ REFUSED: Dict[str, Refused] = {
     "a horizon above the environment's own": Refused(
         ("angles", "config.horizon=600"),
         r"rl\.training\.config\.horizon = 600: must be at most 500, after which env = CartPole-v1 ends an episode .*",
+        ANGLES,
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_trained_is_refused_before_ray_starts(case: str, tmp_path: Path) -> None:
-    ran = train(tmp_path, *REFUSED[case].words)
+    ran = train(tmp_path, *REFUSED[case].words, source=REFUSED[case].source)
     failed = [line for line in (ran.stdout + ran.stderr).splitlines() if line.startswith(("env = ", "rl.training."))]
     assert ran.status == 2, ran
     assert failed and re.fullmatch(REFUSED[case].line, failed[-1]), failed or ran

@@ -9,7 +9,7 @@ from typing import Tuple
 
 import pytest
 
-from tests.app.edge_jobs import HERE, everywhere, train
+from tests.app.edge_jobs import ANGLES, HERE, everywhere, train
 from tests.app.jobs import Finished, local, run
 from tests.app.test_evaluate import evaluation
 
@@ -51,7 +51,7 @@ def test_128_numbers_are_said_to_be_scaled(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_no_json_are_shown(tmp_path: Path) -> None:
-    trained = everywhere(tmp_path, "angles")
+    trained = everywhere(tmp_path, "angles", source=ANGLES)
     output = Finished(tmp_path, "edge", trained.ran).unpack("output.tar.gz", tmp_path / "output")
     assert "experiments.Angles" in (output / "report.html").read_text()
 

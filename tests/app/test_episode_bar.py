@@ -19,6 +19,7 @@ from gym import spaces
 
 from tests.app.jobs import REPOSITORY, run
 from tests.app.made_models import write_model
+from tests.pty_run import all_sent_to
 
 EPISODES = 30
 
@@ -45,14 +46,7 @@ def on_terminal(command: List[str], columns: int) -> str:
         stderr=theirs,
     )
     os.close(theirs)
-    sent = b""
-    while True:
-        try:
-            part = os.read(ours, 1 << 16)
-        except OSError:  # nobody has the other end any more
-            break
-        sent += part
-    os.close(ours)
+    sent = all_sent_to(ours)
     assert process.wait(60) == 0, sent.decode()
     return sent.decode()
 

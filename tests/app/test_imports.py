@@ -73,6 +73,24 @@ def test_what_few_jobs_need_is_imported_when_it_is_used(words: str) -> None:
     assert ran(WHEN_USED.format(words=words)).split() == ["used"]
 
 
+COLLECTED = """
+import gc
+{before}
+was_enabled, counted = gc.isenabled(), [each["collections"] for each in gc.get_stats()]
+from rl_app.training.imports import import_rllib
+import_rllib()
+assert gc.isenabled() == was_enabled
+assert gc.get_freeze_count() > 100_000, "what was imported is not looked at again"
+print(sum(each["collections"] for each in gc.get_stats()) - sum(counted))
+"""
+
+
+@pytest.mark.parametrize("before", ["", "gc.disable()"])
+def test_the_collector_leaves_what_is_imported_alone(before: str) -> None:
+    (collections,) = map(int, ran(COLLECTED.format(before=before)).split())
+    assert collections < 100, "of the thousands that there are otherwise"
+
+
 @pytest.mark.parametrize("name", ["PPO", "SAC"])
 def test_only_what_is_asked_for_is_imported_and_all_of_it_is_found(name: str) -> None:
     assert name in algorithms.NAMES

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import shutil
 import signal
 import sys
 
@@ -95,34 +96,40 @@ def test_every_experiment_trains_and_exports(experiment, tmp_path):
 SMALLER = {"cartpole-aws": ("config.train_batch_size=2000",)}
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stop_leaves_a_checkpoint_and_a_model_and_says_stopped(number, status, tmp_path):
-    process = start(local("cartpole", *ENDLESS, "--job", "stopped", "--store", str(tmp_path)))
+def stopped_by(number, store):
+    process = start(local("cartpole", *ENDLESS, "--job", "stopped", "--store", str(store)))
     wait_for_line(process, "iteration    3")
-    ran = stop(process, number, deadline_s=30)
-    job = Finished(tmp_path, "stopped", ran)
-    assert ran.status == status, ran
+    return Finished(store, "stopped", stop(process, number, deadline_s=30))
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    return stopped_by(signal.SIGTERM, tmp_path_factory.mktemp("stopped"))
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_leaves_a_checkpoint_and_a_model_and_says_stopped(number, status, stopped, tmp_path):
+    job = stopped if number == signal.SIGTERM else stopped_by(number, tmp_path)
+    assert job.ran.status == status, job.ran
     assert job.record["TrainingJobStatus"] == "Stopped"
     last = metrics.read(job.directory / "checkpoints")[-1]["training_iteration"]
     assert (job.directory / "checkpoints" / f"checkpoint_{last}" / f"checkpoint-{last}").exists()
     assert (job.unpack("model.tar.gz", tmp_path / "model") / "policy.onnx").exists()
 
 
-def test_a_stopped_job_goes_on_where_it_was(tmp_path):
-    process = start(local("cartpole", *ENDLESS, "--job", "resumed", "--store", str(tmp_path)))
-    wait_for_line(process, "iteration    3")
-    stop(process, deadline_s=30)
-    before = metrics.read(tmp_path / "resumed" / "checkpoints")
+def test_a_stopped_job_goes_on_where_it_was(stopped, tmp_path):
+    shutil.copytree(stopped.directory, tmp_path / "stopped")
+    before = metrics.read(tmp_path / "stopped" / "checkpoints")
     end = before[-1]["training_iteration"] + 2
-    ran = run(local(f"stop.training_iteration={end}", "--resume", "resumed", "--store", str(tmp_path)))
-    job = Finished(tmp_path, "resumed", ran)
+    ran = run(local(f"stop.training_iteration={end}", "--resume", "stopped", "--store", str(tmp_path)))
+    job = Finished(tmp_path, "stopped", ran)
     assert ran.status == 0, ran
     assert f"going on from iteration {before[-1]['training_iteration']}" in ran.stdout
     after = metrics.read(job.directory / "checkpoints")
     assert after[: len(before)] == before
     assert [row["training_iteration"] for row in after] == list(range(1, end + 1))
     assert job.record["TrainingJobStatus"] == "Completed"
-    further = run(local(f"stop.training_iteration={end + 1}", "--resume", "resumed", "--store", str(tmp_path)))
+    further = run(local(f"stop.training_iteration={end + 1}", "--resume", "stopped", "--store", str(tmp_path)))
     assert f"going on from iteration {end}" in further.stdout, further
     assert [row["training_iteration"] for row in metrics.read(job.directory / "checkpoints")] == list(range(1, end + 2))
 

@@ -16,7 +16,9 @@ PROGRAM = """
 import sys
 import numpy as np
 import ray
+from rl_app.training.imports import import_rllib
 from rl_app.training.trainers import trainer_class
+import_rllib()
 run, folder = sys.argv[1:]
 env = "Pendulum-v1" if run in ("DDPG", "TD3") else "CartPole-v1"
 config = {"num_workers": 0, "env": env, "min_iter_time_s": 0, "timesteps_per_iteration": 100, "log_level": "ERROR"}

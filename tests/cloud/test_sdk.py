@@ -190,39 +190,38 @@ def test_a_batch_transform_has_a_line_for_each_row_and_no_blank_ones(fitted: str
     assert said["transformed"] == "".join(f"{action}\n" for action in said["columns"]["outputs"]["actions_0"] * 2)
 
 
-def test_two_instances_train_one_trial_with_an_environment_of_ones_own(sdk: Sdk, s3: Any) -> None:
-    given = {
-        "source_dir": str(CORRIDOR),
-        "entry_point": "envs.py",
-        "hyperparameters": {**SHORT, "experiment": "corridor", "sagemaker_s3_output": f"s3://{BUCKET}"},
-    }
-    printed = sdk.go("on-two", estimator="Estimator", given=given, hosts=2)
-    assert "CPUs of 2 hosts)" in printed and re.search(r"algo-2-\w+: \d+ CPUs and 0 GPUs for algo-1-\w+", printed)
-    assert {"policy.onnx", "policy.json"} <= members(s3, "on-two/output/model.tar.gz")
+OWN = {
+    "source_dir": str(CORRIDOR),
+    "entry_point": "envs.py",
+    "hyperparameters": {**SHORT, "experiment": "corridor", "sagemaker_s3_output": f"s3://{BUCKET}"},
+}
+
+
+@pytest.fixture(scope="module")
+def on_two(sdk: Sdk) -> str:
+    """What the SDK printed while it trained on two instances, with code in S3, and served the model."""
+    return sdk.go("on-two", estimator="RLEstimator", given=OWN, hosts=2, serve=[[0.5], [0.1]])
+
+
+def test_two_instances_train_one_trial_with_an_environment_of_ones_own(on_two: str, s3: Any) -> None:
+    assert "CPUs of 2 hosts)" in on_two and re.search(r"algo-2-\w+: \d+ CPUs and 0 GPUs for algo-1-\w+", on_two)
     output = members(s3, "on-two/output/output.tar.gz")
     logs = sorted(name for name in output if name.endswith("train.log") and name.startswith("data/"))
     assert len(logs) == 2 and re.fullmatch(r"data/algo-2-\w+/train.log", logs[0]), output
-    assert "metrics.jsonl" in live(s3, "on-two")
 
 
-@pytest.mark.parametrize(
-    ("estimator", "local_code"), [("RLEstimator", False), ("Estimator", True)], ids=["code-in-s3", "code-here"]
-)
-def test_environments_of_ones_own_train(estimator: str, local_code: bool, sdk: Sdk, s3: Any) -> None:
-    given = {
-        "source_dir": str(CORRIDOR),
-        "entry_point": "envs.py",
-        "hyperparameters": {**SHORT, "experiment": "corridor", "sagemaker_s3_output": f"s3://{BUCKET}"},
-    }
-    job = f"corridor-{estimator}-{local_code}"
-    serve = None if local_code else [[0.5], [0.1]]
-    printed = sdk.go(job, estimator=estimator, given=given, local_code=local_code, serve=serve)
+def test_a_model_of_ones_own_environment_is_served(on_two: str) -> None:
+    said = last_line(on_two)
+    assert (said["endpoint"], len(said["rows"]["predictions"]), said["after"]) == ("InService", 2, None)
+
+
+@pytest.mark.parametrize("job", ["on-two", "corridor-here"], ids=["code-in-s3", "code-here"])
+def test_environments_of_ones_own_train(job: str, on_two: str, sdk: Sdk, s3: Any) -> None:
+    here = {"estimator": "Estimator", "given": OWN, "local_code": True}
+    printed = on_two if job == "on-two" else sdk.go(job, **here)
     assert "PPO on corridor" in printed
     assert {"policy.onnx", "policy.json"} <= members(s3, f"{job}/output/model.tar.gz")
     assert "metrics.jsonl" in live(s3, job)
-    if serve:
-        said = last_line(printed)
-        assert (said["endpoint"], len(said["rows"]["predictions"]), said["after"]) == ("InService", 2, None)
 
 
 @pytest.mark.parametrize(

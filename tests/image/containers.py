@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tarfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
@@ -31,8 +32,9 @@ def docker(*words: str, deadline_s: float = 120.0) -> Ran:
     return Ran(done.returncode, done.stdout)
 
 
+@lru_cache(maxsize=None)
 def build(flavor: str, tag: str) -> str:
-    """Builds the image of ``Dockerfile.<flavor>`` and returns its tag."""
+    """Builds the image of ``Dockerfile.<flavor>``, once for all rings, and returns its tag."""
     dockerfile = str(REPOSITORY / f"Dockerfile.{flavor}")
     built = docker("buildx", "build", "--load", "-f", dockerfile, "-t", tag, str(REPOSITORY), deadline_s=1800)
     assert built.status == 0, built.output

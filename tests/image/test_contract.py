@@ -6,6 +6,7 @@ import time
 import pytest
 
 from tests.image.containers import CALLER, docker, pack
+from tests.waiting import until
 
 PROGRAM = """
 import argparse, json, os, sys
@@ -78,9 +79,7 @@ def test_sigterm_saves_exports_and_exits_0(image, opt_ml):
     )
     name = docker("run", "-d", *opt_ml.run_options()[1:], image, "train").output.strip()
     try:
-        deadline = time.monotonic() + 120
-        while "iteration    2" not in docker("logs", name).output:
-            assert time.monotonic() < deadline, docker("logs", name).output
+        until(lambda: "iteration    2" in docker("logs", name).output, 120)
         began = time.monotonic()
         docker("stop", "-t", "120", name)
         took = time.monotonic() - began

@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.request
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple
 
@@ -19,7 +20,7 @@ import pytest
 from rl_app.storage.base import Store
 from rl_app.storage.opening import open_store
 from scripts.commands import stop
-from scripts.lib import jobs, stores
+from scripts.lib import engine, jobs, stores
 from tests.ports import free_port
 from tests.pty_run import on_terminal
 from tests.waiting import until
@@ -63,7 +64,7 @@ class Stack:
             "AWS_SECRET_ACCESS_KEY": "tester-secret",
         }
 
-    @property
+    @cached_property
     def store(self) -> Store:
         return open_store("s3://rllib", self.minio)
 
@@ -102,8 +103,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def up(stack: Stack) -> Ran:
-    """`docker compose up train`, from nothing."""
-    return stack.compose("up", "train", JOB="first", AWS_SECRET_ACCESS_KEY="the-callers-own-secret")
+    """`docker compose up train`, from nothing; what that has built no other command builds again."""
+    ran = stack.compose("up", "train", JOB="first", AWS_SECRET_ACCESS_KEY="the-callers-own-secret")
+    stack.environment.update(engine.READY)
+    return ran
 
 
 def test_up_trains_uploads_says_where_and_what_next_and_exits_0(stack: Stack, up: Ran) -> None:
@@ -182,7 +185,7 @@ def test_a_second_job_stands_beside_the_first_and_runs_the_edited_source(stack: 
     source = stack.root / "rl_app" / "terminal" / "console.py"
     source.write_text(source.read_text().replace("no episode has ended yet", "edited").replace(" episodes", " EDITED"))
     began, before = time.monotonic(), stack.jobs()
-    second = stack.compose("up", "train")
+    second = stack.compose("up", "train", IMAGE_POLICY="build")
     assert second.status == 0 and " EDITED" in second.output, second.output
     assert time.monotonic() - began < 120
     assert len(stack.jobs()) == len(before) + 1 and set(before) < set(stack.jobs())
@@ -322,13 +325,14 @@ def test_a_program_of_ones_own_runs_without_a_new_image(stack: Stack, up: Ran) -
 
 
 AWAY = """
-import os, pathlib, socket
+import os, pathlib, socket, time
 model = pathlib.Path("/opt/ml/model")
 assert model.samefile(os.environ["SM_MODEL_DIR"])
 (model / "policy").write_text("learnt")
 try:
     while True:
         socket.create_connection(("minio", 9000), 1).close()
+        time.sleep(0.05)
 except OSError:
     pathlib.Path("/opt/ml/checkpoints/last").write_text("of when the store had gone")
 """

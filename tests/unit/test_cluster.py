@@ -143,7 +143,7 @@ def test_what_plays_the_head_without_the_password_gets_no_host() -> None:
         def play() -> None:
             connected, _ = listening.accept()
             connected.sendall(b'{"nonce": "1"}\n')
-            hello = json.loads(connected.recv(10000))
+            hello = json.loads(connected.makefile().readline())
             connected.sendall(json.dumps({"proof": proof("guessed", "head", hello["nonce"])}).encode() + b"\n")
 
         threading.Thread(target=play, daemon=True).start()

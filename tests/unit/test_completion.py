@@ -45,14 +45,15 @@ class Bash:
 
     def read_until(self, pattern: str) -> str:
         """Reads the screen until the pattern is on it; returns the last group of it."""
-        screen, deadline = "", time.monotonic() + 60
+        sent, deadline = b"", time.monotonic() + 60
         while time.monotonic() < deadline:
             if select.select([self.terminal], [], [], 1)[0]:
-                screen += os.read(self.terminal, 10000).decode(errors="replace").replace("\r", "")
+                sent += os.read(self.terminal, 10000)
+            screen = sent.decode(errors="replace").replace("\r", "")
             found = re.search(pattern, screen)
             if found:
                 return found[found.re.groups]
-        raise AssertionError(f"{pattern!r} did not come after {screen!r}")
+        raise AssertionError(f"{pattern!r} did not come after {sent!r}")
 
     def close(self) -> None:
         self.process.kill()

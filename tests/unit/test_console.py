@@ -16,7 +16,7 @@ import pytest
 
 from rl_app.job import metric_definitions
 from rl_app.terminal.console import Display, compact_line, distances, iteration_line
-from tests.pty_run import on_terminal
+from tests.pty_run import all_sent_to, on_terminal
 
 FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"  # sagemaker.rl.estimator, RLToolkit.RAY
 ROW = {
@@ -78,8 +78,7 @@ def test_a_bar_is_drawn_only_where_somebody_looks_at_the_terminal(columns, bar, 
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with os.fdopen(its, "w") as stream, Display(stream, STOP) as display:
         display.iteration(ROW)
-    shown = os.read(ours, 65536).decode()
-    os.close(ours)
+    shown = all_sent_to(ours).decode()
     assert "iteration   12" in shown
     assert ("\x1b[" in shown) == bar
 

@@ -16,6 +16,7 @@ from rl_app import machine
 from rl_app.storage.base import WORK
 from rl_app.storage.directory import DirectoryStore
 from tests.made_jobs import ROOT, make, script
+from tests.pty_run import all_sent_to
 
 
 @pytest.fixture
@@ -71,12 +72,7 @@ def answer(words: List[str], typed: str, cwd: Path) -> Tuple[int, str]:
     )
     os.close(theirs)
     os.write(ours, f"{typed}\n".encode())
-    screen = b""
-    try:
-        while True:
-            screen += os.read(ours, 1000)
-    except OSError:  # it has ended
-        os.close(ours)
+    screen = all_sent_to(ours)
     return process.wait(60), screen.decode().replace("\r\n", "\n")
 
 

@@ -1,8 +1,6 @@
-"""One short experiment for each environment, and some with settings that are no JSON."""
+"""One short experiment for each environment. RLlib is not imported here, which takes longer than most of them."""
 
-import numpy as np
 from envs import ENVS
-from ray.rllib.agents.callbacks import DefaultCallbacks
 
 
 def short(env, run="PPO", **config):
@@ -22,17 +20,6 @@ def short(env, run="PPO", **config):
     }
 
 
-class Angles(DefaultCallbacks):
-    def on_episode_start(self, worker, base_env, policies, episode, **kwargs):
-        episode.user_data["angles"] = []
-
-    def on_episode_step(self, worker, base_env, episode, **kwargs):
-        episode.user_data["angles"].append(abs(float(episode.last_observation_for()[2])))
-
-    def on_episode_end(self, worker, base_env, policies, episode, **kwargs):
-        episode.custom_metrics["angle"] = max(episode.user_data["angles"])
-
-
 EXPERIMENTS = {name: short(name) for name in ENVS}
 EXPERIMENTS["unbounded-ddpg"] = {
     "run": "DDPG",
@@ -46,11 +33,3 @@ EXPERIMENTS["unbounded-sac"] = {
     "stop": {"training_iteration": 2},
     "config": {"num_workers": 0, "learning_starts": 100, "timesteps_per_iteration": 200},
 }
-EXPERIMENTS["angles"] = short(
-    "CartPole-v1",
-    callbacks=Angles,
-    lr=np.float64(0.001),
-    evaluation_interval=1,
-    evaluation_num_episodes=2,
-    evaluation_config={"explore": False},
-)

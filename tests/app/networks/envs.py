@@ -1,9 +1,16 @@
-"""RLlib's environments for its examples of networks."""
+"""RLlib's environments for its examples of networks, imported where one is made: RLlib takes seconds."""
 
-from ray.rllib.examples.autoregressive_action_dist import CorrelatedActionsEnv
-from ray.rllib.examples.parametric_action_cartpole import ParametricActionCartpole
 
-ENVS = {
-    "pairs": lambda env_config: CorrelatedActionsEnv(env_config),
-    "parametric": lambda env_config: ParametricActionCartpole(6),
-}
+def pairs(env_config):
+    from ray.rllib.examples.autoregressive_action_dist import CorrelatedActionsEnv
+
+    return CorrelatedActionsEnv(env_config)
+
+
+def parametric(env_config):
+    from ray.rllib.examples.parametric_action_cartpole import ParametricActionCartpole
+
+    return ParametricActionCartpole(6)
+
+
+ENVS = {"pairs": pairs, "parametric": parametric}
