@@ -58,7 +58,8 @@ def become_host(root: Path = ROOT) -> None:
     python = str(ensure([HOST], root))
     sys.stdout.flush()
     # -X utf8: what the scripts print is UTF-8, in an environment without a locale too
-    os.execv(python, [python, "-X", "utf8", *sys.argv])
+    # -E: a PYTHONPATH, as of ROS or of a cluster's modules, has packages of the same names that are none of the lock's
+    os.execv(python, [python, "-E", "-X", "utf8", *sys.argv])
 
 
 def environment_of(root: Path, locks: Sequence[str]) -> Path:
@@ -96,13 +97,15 @@ def stamp(environment: Path) -> Path:
 
 
 def read_stamp(environment: Path) -> Dict[str, Any]:
-    """Read what the last complete set-up wrote; {} if there was none, or elsewhere, or its Python has gone."""
+    """Read what the last complete set-up wrote; {} if there was none, or elsewhere, or its Python does not run."""
     try:
         made: Dict[str, Any] = json.loads(stamp(environment).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # Scripts in a virtual environment name its path: a copy of the clone needs one of its own.
-    return made if made["root"] == str(environment.parent) and interpreter(environment).exists() else {}
+    # where root has set it up, its Python may be in a folder of root alone
+    runs = os.access(str(interpreter(environment)), os.X_OK)
+    return made if made["root"] == str(environment.parent) and runs else {}
 
 
 def is_current(root: Path, locks: Sequence[str]) -> bool:

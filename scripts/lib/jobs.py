@@ -12,7 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
-from rl_app.errors import UserError
+from rl_app import machine
+from rl_app.errors import JobError, UserError
 from rl_app.job import sagemaker
 from rl_app.storage import job_record, layout
 from rl_app.storage.base import Store
@@ -52,12 +53,12 @@ class Job:
 
     @property
     def silent_s(self) -> Optional[float]:
-        """For how long a job that should be running has given no sign of life; None where all is well."""
+        """For how long a job that should be running has given no sign of life; None where it is alive, or has ended."""
         modified = time_of(self.record, "LastModifiedTime")
         if self.state != "InProgress" or "Local" not in self.record or modified is None:
             return None
         age = (datetime.now(timezone.utc) - modified).total_seconds()
-        return age if age > SILENT_S else None
+        return age if age > SILENT_S and not runs_here(self.record) else None
 
 
 # ---- finding ----
@@ -121,14 +122,19 @@ def look_up(name: str, kept_in: NamedStore) -> Optional[Job]:
 
 
 def read_record(store: Store, key: str) -> Optional[Record]:
-    """Read a job's record: {} where it is no JSON object, None where there is no such file.
+    """Read a job's record: {} where it is no JSON object or another user's alone, None where there is no such file.
 
-    What is of a wrong type is left out, and told of once on standard error.
+    What is of a wrong type is left out, and told of once on standard error. Raises JobError where the store fails.
     """
     try:
         text = store.read(key)
     except FileNotFoundError:
         return None
+    except JobError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        _tell_once(str(error))
+        return {}
     record, wrong = job_record.read_what_is_sound(text, f"{store.url}/{key}")
     for line in wrong:
         _tell_once(line)
@@ -138,6 +144,14 @@ def read_record(store: Store, key: str) -> Optional[Record]:
 @lru_cache(maxsize=None)
 def _tell_once(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def runs_here(record: Record) -> bool:
+    """Tell whether a process of the job is alive on this machine; it may be suspended, or its store away."""
+    local = record.get("Local", {})
+    if not Path("/proc/self/ns/pid").exists() or local.get("Space") != machine.process_space():
+        return False
+    return any(machine.started_at(int(pid)) == began for pid, began in local.get("Processes", {}).items())
 
 
 def began(job: Job) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from scripts.lib import environments, interpreters, locked_uv, prerequisites, set_up_steps
 from scripts.lib.environments import HOST, IMAGE, ROOT, TEST, SetUpError
+from tests.mounts import disk
 from tests.waiting import until
 
 
@@ -173,9 +174,14 @@ def test_the_hosts_environment_is_made_by_the_python_that_runs(clone: Clone, ver
     )
     script = clone.root / "script.py"
     script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}\n")
+    (clone.wheels / "gamma.py").write_text("VERSION = 'another'\n")
     for _ in range(2):  # the second in the environment that is there
         done = subprocess.run(
-            [newer, str(script), str(clone.root), "a word"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [newer, str(script), str(clone.root), "a word"],
+            env={**os.environ, "PYTHONPATH": str(clone.wheels)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"1.0 {tuple(map(int, version.split('.')))} ['a word']\n"
@@ -229,6 +235,24 @@ def test_an_environment_of_the_users_own_is_left_alone(clone: Clone) -> None:
     with pytest.raises(SetUpError, match="move it away"):
         clone.ensure(IMAGE)
     assert theirs.read_text() == "home = /elsewhere\n"
+
+
+def test_an_environment_whose_python_does_not_run_is_made_anew(clone: Clone) -> None:
+    clone.ensure(IMAGE)
+    python = clone.root / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text("")
+    clone.ensure(IMAGE)
+    assert clone.version("alpha") == "1.0"
+
+
+def test_a_clone_that_cannot_be_written_to_is_named_in_one_line(clone: Clone) -> None:
+    with disk(clone.root / ".tools", "1m", read_only=True):
+        other = clone.ensure_elsewhere(IMAGE)
+        _, said = other.communicate(timeout=60)
+    lock = clone.root / ".tools" / "lock"
+    reason = f"{lock}: Read-only file system; a set-up writes 2 GB into {clone.root}, which has to be your own"
+    assert said.splitlines()[-1] == f"scripts.lib.set_up_steps.SetUpError: {reason}"
 
 
 def test_two_set_ups_at_once_wait_for_one_another(clone: Clone) -> None:

@@ -20,6 +20,7 @@ import pytest
 from rl_app.errors import JobError
 from rl_app.local import catching_up, closing, job, record
 from tests.container import TRAIN, container
+from tests.mounts import disk
 from tests.store_contract import contents
 from tests.waiting import until
 
@@ -440,6 +441,39 @@ def test_a_job_that_runs_does_not_go_on(lab: Lab, capfd: pytest.CaptureFixture[s
     assert process.wait(10) == 143
 
 
+AT_ONCE = """
+import json, pathlib, sys, time
+from rl_app.local import job
+arguments, go = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2])
+go.with_name(f"{sys.argv[3]} is ready").touch()
+while not go.exists():
+    time.sleep(0.001)
+sys.exit(job.main(*arguments))
+"""
+
+
+def test_of_several_that_go_on_with_a_job_at_once_one_does(lab: Lab, tmp_path: Path) -> None:
+    assert lab.run("sys.exit(3)", "--job", "job") == 1
+    run = "put(f'../../../run-{os.getpid()}'); wait()"
+    arguments = json.dumps([["train", "--resume", "job"], container(run), lab.environ, 5.0])
+    go = tmp_path / "go"
+    all_of_them = [
+        subprocess.Popen([sys.executable, "-c", AT_ONCE, arguments, str(go), str(number)]) for number in range(4)
+    ]
+    try:
+        until(lambda: len(list(tmp_path.glob("* is ready"))) == len(all_of_them))
+        go.touch()
+        until(lambda: sum(process.poll() is None for process in all_of_them) == 1)
+        until((lab.store / ".work/job/ready").exists)
+        assert len(list(tmp_path.glob("run-*"))) == 1
+    finally:
+        for process in all_of_them:
+            process.terminate()
+        statuses = sorted(process.wait(20) for process in all_of_them)
+    assert statuses == [2, 2, 2, 143]
+    assert lab.record()["TrainingJobStatus"] == "Stopped"
+
+
 def test_another_process_with_the_number_of_a_dead_one_is_not_the_job(lab: Lab) -> None:
     process = lab.start("wait()")
     until(lambda: len(lab.record()["Local"]["Processes"]) == 2)
@@ -493,6 +527,16 @@ def test_refused_in_one_line_and_nothing_is_made(
     assert message in said
     assert said.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_goes_with_its_container_is_no_store(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.run("", environ={"RL_WORK_VOLUME": "clone_jobs"}) == 2
+    said = f"store {lab.store}: a directory of this container, which goes with it; s3://BUCKET[/PREFIX]\n"
+    assert capfd.readouterr().err == said
+    assert not lab.store.exists()
+    with disk(lab.store.parent / "volume", "40m") as volume:
+        environ = {"RL_WORK_VOLUME": "clone_jobs", "STORE": str(volume / "runs")}
+        assert lab.run("", "--job", "job", environ=environ) == 0
 
 
 def test_a_typo_is_told_before_a_store_is_asked_for(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
@@ -702,7 +746,7 @@ def test_what_is_kept_is_brought_to_the_store_once_it_is_back(lab: Lab, capfd: p
     assert lab.run(AWAY, "seed=3", "--job", "job", grace=0.3) == 1
     base, said = lab.store / ".work/job", capfd.readouterr().err
     assert f"  kept   {base}, for it holds what is not in the store\n" in said
-    assert "  next   scripts/upload job --engine process  " in said
+    assert f"  next   scripts/upload job --engine process --store {lab.store}  " in said
     assert lab.run("", "--resume", "job") == 2
     assert f"{base}: holds what job job could not upload; `scripts/upload job` " in capfd.readouterr().err
     assert upload(lab, deadline=0.5) == 1
@@ -725,7 +769,7 @@ def test_what_is_kept_is_not_brought_over_a_job_that_went_on_elsewhere(
 ) -> None:
     base = str(tmp_path / "ml")
     assert lab.run(AWAY, "--job", "job", "--work", base, grace=0.3) == 1
-    assert f"  next   python -m rl_app local upload job --work {base}  " in capfd.readouterr().err
+    assert f"  next   python -m rl_app local upload job --store {lab.store} --work {base}  " in capfd.readouterr().err
     (lab.store / "job/output").unlink()
     assert lab.run("put('model/policy.onnx', 'later')", "--resume", "job") == 0
     assert upload(lab, "--work", base) == 2
