@@ -17,7 +17,7 @@ from rl_app.envs.contract.blame import defined, gave
 from rl_app.envs.contract.checked import Manner
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
-from rl_app.envs.contract.watchdog import watched
+from rl_app.envs.contract.watchdog import closed, watched
 from rl_app.errors import UserError
 from rl_app.spaces.description import describe
 
@@ -80,8 +80,10 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
     def seed(self, seed: Any = None) -> Any:
         return self._watched("seed", self.env.seed, seed) if hasattr(self.env, "seed") else None
 
-    def close(self) -> Any:
-        return self._watched("close", self.env.close) if hasattr(self.env, "close") else None
+    def close(self) -> None:
+        """Close it, where it can be."""
+        if hasattr(self.env, "close"):
+            closed(self._name, self._manner.deadline_s, self.env.close)
 
     def render(self, mode: str = "human", **_: Any) -> Any:
         """Draw it; raises NotImplementedError where it has no ``render``."""
