@@ -62,7 +62,7 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
 def several_of(trainer: Any) -> Optional[Several]:
     """Return what the policies of a trainer are; None where it has one without a name, as an agent made elsewhere."""
     several: Optional[Several] = getattr(trainer, "several", None)
-    return several
+    return several and several.as_played(trainer)
 
 
 def folders(trainer: Any, directory: Path) -> Iterator[Tuple[str, Path]]:

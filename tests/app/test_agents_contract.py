@@ -115,12 +115,13 @@ def test_an_agent_that_has_spaces_and_is_not_seen_yet_has_a_policy_too() -> None
 def test_spaces_of_the_policies_are_those_of_an_environment_without() -> None:
     policies = {"both": (None, BOX, THREE, {})}
     several = tried(Bare(), policies=policies, policy_mapping_fn=lambda agent: "both").several
-    assert several is not None and several.table == {"a": "both", "b": "both"}
+    assert several is not None and several.table == {"*": "both"}
 
 
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
+        ({"reset": {"a": ZEROS, (0, 1): ZEROS}}, "env = pair: its agents 'a' and (0, 1): RLlib sorts agents by name"),
         ({"reset": ZEROS}, "reset gave array([0., 0.], dtype=float32) (float32 [2]) for observations: expected a dict"),
         ({"reset": {}}, "reset gave no observation, so that nobody acts"),
         ({"reset": ({"a": ZEROS}, {})}, "for observations: expected a dict by agent"),

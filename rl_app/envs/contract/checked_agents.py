@@ -72,6 +72,7 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
     def checks_of(self, agent: Any) -> Checks:
         """Return the checks of an agent; raises UserError where its spaces are not known."""
         if agent not in self.known:
+            self._check_sorted(agent)
             self.known[agent] = Checks(
                 Place(self.env, *self._spaces_of(agent)), f"{self._name}, agent {agent}", self._manner
             )
@@ -120,6 +121,16 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         if name.startswith("_") or name == "env":
             raise AttributeError(name)
         return getattr(self.env, name)
+
+    def _check_sorted(self, agent: Any) -> None:
+        """Refuse an agent whose name cannot be sorted with the others', as RLlib sorts them at an episode's end."""
+        for other in list(self.known)[:1]:
+            try:
+                sorted((other, agent))
+            except TypeError:
+                names = f"its agents {other!r} and {agent!r}"
+                one_type = "RLlib sorts agents by name, and these cannot be compared: give all names one type"
+                raise UserError(f"env = {self._name}: {names}: {one_type}{defined(type(self.env))}") from None
 
     def _spaces_of(self, agent: Any) -> Tuple[Any, ...]:
         """Return an agent's two spaces: those that the environment declares, else those that its policy has."""
