@@ -31,6 +31,47 @@ def test_workers_find_the_users_modules_too(tmp_path):
     assert ran.status == 0, ran
 
 
+CONSTANTS = """
+import gym
+
+class Maze(gym.Env):
+    observation_space, action_space = gym.spaces.Discrete(4), gym.spaces.Discrete(2)
+
+    def __init__(self, start, rewards, walls, scale):
+        assert start == (1, 2) and walls == {(0, 1)} and list(scale) == [1, 2]
+        self.rewards = rewards
+
+    def reset(self):
+        return 0
+
+    def step(self, action):
+        return 1, self.rewards[int(action)], True, {}
+
+ENVS = {"maze": lambda env_config: Maze(**env_config)}
+"""
+MADE_WITH = """
+import numpy as np
+
+env_config = {"start": (1, 2), "rewards": {0: 0.0, 1: 1.0}, "walls": {(0, 1)}, "scale": np.array([1, 2])}
+few = {"num_workers": 0, "train_batch_size": 200, "sgd_minibatch_size": 64, "num_sgd_iter": 1}
+EXPERIMENTS = {"maze": {"run": "PPO", "env": "maze", "config": {**few, "env_config": env_config}}}
+"""
+
+
+def test_an_evaluations_environment_is_made_with_what_the_trainings_was(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "envs.py").write_text(CONSTANTS)
+    (own / "experiments.py").write_text(MADE_WITH)
+    store = ("--store", str(tmp_path / "store"))
+    ran = run(local("maze", "stop.training_iteration=1", "--source", str(own), "--job", "maze", *store))
+    assert ran.status == 0, ran
+    assert "rl.training.config.env_config.scale: is no constant of Python: evaluations have an array as a list" in str(ran)
+    for more in ((), ("--restore",)):
+        played = run([*local()[:-1], "evaluate", "maze", "--episodes", "1", *more, *store])
+        assert played.status == 0, played
+
+
 def test_a_program_of_ones_own_runs_in_place_of_the_job(tmp_path):
     ran = run(local("tries=3", "--program", str(PROGRAM), "--job", "program", "--store", str(tmp_path)))
     assert ran.status == 0, ran
