@@ -1,6 +1,8 @@
 """Bring your own: environments, experiments and programs of the user's. What is refused: test_refusals.py."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from importlib import metadata
 
@@ -70,6 +72,35 @@ def test_an_evaluations_environment_is_made_with_what_the_trainings_was(tmp_path
     for more in ((), ("--restore",)):
         played = run([*local()[:-1], "evaluate", "maze", "--episodes", "1", *more, *store])
         assert played.status == 0, played
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ("types.py", "{}/types.py: would be imported in place of types, which the job needs: rename it"),
+        ("random.py", "{}/random.py: would be imported in place of random, which the job needs: rename it"),
+        ("gym/__init__.py", "{}/gym: would be imported in place of gym, which the job needs: rename it"),
+        ("envs/__init__.py", "{0}/envs.py: {0}/envs/__init__.py is imported in its place: rename that one"),
+    ],
+)
+def test_a_module_of_the_name_of_another_is_refused(there, said, tmp_path):
+    own = tmp_path / "own"
+    (own / there).parent.mkdir(parents=True)
+    (own / there).write_text("")
+    (own / "envs.py").write_text("ENVS = {'mine': None}")
+    ran = run(local("env=mine", "--source", str(own), "--store", str(tmp_path / "store")))
+    assert (ran.status, ran.stderr) == (2, f"{said.format(own)}\n"), ran
+
+
+def test_modules_of_ones_own_may_have_any_other_name(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    names = ("utils", "config", "policy", "train", "job", "scripts", "errors", "machine", "code", "test")
+    for name in names:
+        (own / f"{name}.py").write_text(f"X = {name!r}")
+    (own / "envs.py").write_text("".join(f"import {name}\nassert {name}.X\n" for name in names) + "ENVS = {}")
+    code = f"from pathlib import Path; from rl_app.job import user_code; user_code.load(Path({str(own)!r}))"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
 
 
 def test_a_program_of_ones_own_runs_in_place_of_the_job(tmp_path):
