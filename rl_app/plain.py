@@ -55,8 +55,8 @@ def from_literal(text: str) -> Any:
     """Return the value of :func:`literal`'s text, in which nothing can run; raises ValueError where it is none."""
     try:
         return ast.literal_eval(text)
-    except (SyntaxError, MemoryError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError("no constant of Python") from None
 
 
 def changed(value: Any, path: str) -> Iterator[str]:
@@ -73,8 +73,10 @@ def _constants(value: Any) -> Any:
         items = ((key, _constants(item)) for key, item in value.items())
         return {key: item for key, item in items if item is not _LEFT_OUT}
     if type(value) in (list, tuple, set, frozenset):
-        held = [_constants(item) for item in value]
-        return _LEFT_OUT if _LEFT_OUT in held else (set if type(value) is frozenset else type(value))(held)
+        held: List[Any] = [_constants(item) for item in value]
+        if _LEFT_OUT in held:
+            return _LEFT_OUT
+        return set(held) if isinstance(value, frozenset) else type(value)(held)
     return _data(value)
 
 

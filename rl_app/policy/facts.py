@@ -32,7 +32,7 @@ from rl_app.typed import (
 DEEPEST = 32
 """Spaces inside each other."""
 ENV_LITERAL = "env_config_literal"
-"""Says, as Python writes it, what an environment was made with, where JSON cannot: tuples, sets, keys that are no text."""
+"""Says, as Python writes it, what an environment was made with where JSON cannot: tuples, sets, keys of any kind."""
 DTYPES = tuple(np.dtype(code).name for code in "?bBhHiIqQefd")
 _NOT_NEGATIVE = of("a number from 0", lambda value: is_number(value) and value >= 0)
 _SHAPE = list_of(COUNT)

@@ -188,7 +188,9 @@ EXPERIMENTS = {"queue": {"run": "PPO", "env": "queue", "config": {**few, "num_sg
 def test_a_model_knows_the_policies_of_agents_that_come_late(store: Path, tmp_path: Path) -> None:
     (tmp_path / "envs.py").write_text(QUEUE)
     (tmp_path / "experiments.py").write_text(OF_A_FUNCTION)
-    job = run(local("queue", "stop.training_iteration=1", "--source", str(tmp_path), "--job", "q", "--store", str(store)))
+    job = run(
+        local("queue", "stop.training_iteration=1", "--source", str(tmp_path), "--job", "q", "--store", str(store))
+    )
     assert job.status == 0, job
     for more in ((), ("--restore",)):
         words = ("q", "--episodes", "1", *more, "--store", str(store))

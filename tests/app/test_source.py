@@ -68,7 +68,9 @@ def test_an_evaluations_environment_is_made_with_what_the_trainings_was(tmp_path
     store = ("--store", str(tmp_path / "store"))
     ran = run(local("maze", "stop.training_iteration=1", "--source", str(own), "--job", "maze", *store))
     assert ran.status == 0, ran
-    assert "rl.training.config.env_config.scale: is no constant of Python: evaluations have an array as a list" in str(ran)
+    assert "rl.training.config.env_config.scale: is no constant of Python: evaluations have an array as a list" in str(
+        ran
+    )
     for more in ((), ("--restore",)):
         played = run([*local()[:-1], "evaluate", "maze", "--episodes", "1", *more, *store])
         assert played.status == 0, played

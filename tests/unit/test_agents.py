@@ -183,5 +183,5 @@ def test_sagemaker_is_told_of_the_reward_of_each_policy_as_far_as_there_is_room(
 
 
 def test_an_agent_that_no_training_has_seen_is_told_with_what_would_know_it() -> None:
-    with pytest.raises(UserError, match="no policy for the agent 7; it knows 0; .*a table of patterns, knows"):
+    with pytest.raises(UserError, match=r"no policy for the agent 7; it knows 0; .*a table of patterns, knows"):
         Playing({"0": "a"}, lambda _: pytest.fail("nobody plays")).policy_of(7)

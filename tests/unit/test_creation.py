@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, Dict, List, Mapping
 
@@ -33,6 +34,7 @@ class Walk(gym.Env):
 
 gym.register("{name}", entry_point="{module}:Walk")
 """
+CONFIG: Mapping[str, Any] = {"horizon": None, "model": {"custom_model": None, "use_lstm": False}}
 TRIAL: Mapping[str, Any] = {"run": "PPO", "config": {}}
 
 
@@ -54,7 +56,10 @@ def test_a_constructor_is_told_of_which_worker_its_environment_is() -> None:
     create = creator("mine", None, {"mine": lambda env_config: given.append(env_config) or Still()})
     create(EnvContext({"size": 3}, worker_index=2, vector_index=1))
     create({"size": 3})
-    assert [(each, each.worker_index, each.vector_index) for each in given] == [({"size": 3}, 2, 1), ({"size": 3}, 0, 0)]
+    assert [(each, each.worker_index, each.vector_index) for each in given] == [
+        ({"size": 3}, 2, 1),
+        ({"size": 3}, 0, 0),
+    ]
 
 
 def test_what_one_takes_out_of_its_config_is_there_for_the_next() -> None:
@@ -121,4 +126,16 @@ def test_an_end_that_raises_hides_no_other_reason() -> None:
 
     create = creator("wrong", None, {"wrong": lambda _: Wrong()}, Manner(strict=True))
     with pytest.raises(UserError, match="env = wrong: reset gave an observation outside its space"):
-        try_out(create, "wrong", TRIAL, {"horizon": None, "model": {"custom_model": None, "use_lstm": False}}, 1)
+        try_out(create, "wrong", TRIAL, CONFIG, 1)
+
+
+def test_an_info_that_workers_cannot_hand_on_is_refused_where_there_are_some() -> None:
+    class Locked(Still):
+        def step(self, action: Any) -> Any:
+            return self.reset(), 1.0, True, {"lock": threading.Lock()}
+
+    create = creator("locked", None, {"locked": lambda _: Locked()})
+    try_out(create, "locked", TRIAL, {**CONFIG, "num_workers": 0}, 1)
+    refused = "env = locked: step gave an info that cannot be pickled, .*lock.*; .*num_workers=0 has none .*py:[0-9]*.$"
+    with pytest.raises(UserError, match=refused):
+        try_out(create, "locked", TRIAL, {**CONFIG, "num_workers": 1}, 1)
