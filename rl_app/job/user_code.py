@@ -79,12 +79,34 @@ def contents(directory: Path) -> List[Path]:
     """Return what of a source directory goes with a job: all but hidden files and byte code.
 
     Raises:
-        UserError: no such directory, or none of the files in it that make it a source.
+        UserError: no such directory, or none of the files in it that make it a source; or as :func:`check_packable`.
     """
     if not directory.is_dir():
         raise UserError(f"--source {directory}: there is no such directory")
     _check_source(directory)
-    return sorted(path for path in directory.iterdir() if not _left_behind(path.name))
+    found = sorted(path for path in directory.iterdir() if not _left_behind(path.name))
+    check_packable(found, (directory.resolve(),))
+    return found
+
+
+def check_packable(paths: Sequence[Path], within: Sequence[Path] = ()) -> None:
+    """Refuse what an archive cannot hold of files and folders, all the way down.
+
+    Args:
+        within: the folders that they lie in.
+
+    Raises:
+        UserError: the first link that leads nowhere, or to a folder that it lies in; or what is no file.
+    """
+    for path in paths:
+        real = path.resolve() if path.is_dir() else path
+        if real in within:
+            raise UserError(f"{path}: a link to a folder that it lies in: remove it")
+        if path.is_dir():
+            inside = [child for child in sorted(path.iterdir()) if not _left_behind(child.name)]
+            check_packable(inside, (*within, real))
+        elif not path.is_file():
+            raise UserError(f"{path}: {'no file or folder' if path.exists() else 'a link that leads nowhere'}: remove it")
 
 
 def pack(paths: Sequence[Path], archive: Path) -> None:

@@ -1,6 +1,7 @@
 """Bring your own: environments, experiments and programs of the user's. What is refused: test_refusals.py."""
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -103,6 +104,50 @@ def test_modules_of_ones_own_may_have_any_other_name(tmp_path):
     (own / "envs.py").write_text("".join(f"import {name}\nassert {name}.X\n" for name in names) + "ENVS = {}")
     code = f"from pathlib import Path; from rl_app.job import user_code; user_code.load(Path({str(own)!r}))"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
+def leads_nowhere(own):
+    (own / "deep" / "data").symlink_to("/nowhere")
+
+
+def leads_in_a_circle(own):
+    (own / "deep" / "around").symlink_to(own)
+
+
+def is_a_pipe(own):
+    os.mkfifo(str(own / "deep" / "pipe"))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (leads_nowhere, "{}/deep/data: a link that leads nowhere: remove it"),
+        (leads_in_a_circle, "{}/deep/around: a link to a folder that it lies in: remove it"),
+        (is_a_pipe, "{}/deep/pipe: no file or folder: remove it"),
+    ],
+)
+def test_what_no_archive_can_hold_is_refused(make, said, tmp_path):
+    own = tmp_path / "own"
+    (own / "deep").mkdir(parents=True)
+    (own / "experiments.py").write_text("EXPERIMENTS = {}")
+    make(own)
+    for words in (["--source", str(own)], ["--program", str(PROGRAM), "--dependency", str(own)]):
+        ran = run(local(*words, "--store", str(tmp_path / "store")))
+        assert (ran.status, ran.stderr) == (2, f"{said.format(own)}\n"), ran
+
+
+def test_links_to_files_and_folders_elsewhere_are_packed_as_what_they_lead_to(tmp_path):
+    own, elsewhere = tmp_path / "own", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep" / "map.csv").write_text("1,2")
+    own.mkdir()
+    (own / "envs.py").write_text("ENVS = {}")
+    (own / ".git").symlink_to("/nowhere")
+    for name in ("one", "other"):
+        (own / name).symlink_to(elsewhere)
+    user_code.pack(user_code.contents(own), tmp_path / "source.tar.gz")
+    user_code.unpack(tmp_path / "source.tar.gz", tmp_path / "there")
+    assert (tmp_path / "there" / "other" / "deep" / "map.csv").read_text() == "1,2"
 
 
 def test_a_program_of_ones_own_runs_in_place_of_the_job(tmp_path):
