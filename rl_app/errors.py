@@ -67,6 +67,11 @@ def blame(error: BaseException) -> str:
     return place_of(traceback.extract_tb(error.__traceback__))
 
 
+def has_own_frames(error: BaseException) -> bool:
+    """Say whether any code of the user's own has run on the way to where it was raised."""
+    return any(not _a_librarys(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
+
+
 def place_of(frames: Sequence[traceback.FrameSummary]) -> str:
     """Return ``file:line`` of the deepest frame of the user's own code, else of the deepest of all."""
     own = [frame for frame in frames if not _a_librarys(frame.filename)]

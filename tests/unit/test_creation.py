@@ -139,3 +139,62 @@ def test_an_info_that_workers_cannot_hand_on_is_refused_where_there_are_some() -
     refused = "env = locked: step gave an info that cannot be pickled, .*lock.*; .*num_workers=0 has none .*py:[0-9]*.$"
     with pytest.raises(UserError, match=refused):
         try_out(create, "locked", TRIAL, {**CONFIG, "num_workers": 1}, 1)
+
+
+class Cut(gym.ObservationWrapper):  # type: ignore[misc]  # gym has no types
+    def observation(self, observation: Any) -> Any:
+        return observation[:1]
+
+
+class Late(gym.Wrapper):  # type: ignore[misc]
+    def reset(self, **kwargs: Any) -> Any:
+        return self.env.reset(**kwargs)[:1]
+
+
+@pytest.mark.parametrize(("wrapper", "method"), [(Cut, Cut.observation), (Late, Late.reset)])
+def test_what_a_wrapper_gives_wrong_is_told_with_the_wrappers_line(wrapper: Any, method: Any) -> None:
+    env = creator("cut", None, {"cut": lambda _: gym.wrappers.TimeLimit(wrapper(Still()), 9)})({})
+    with pytest.raises(UserError, match=rf"the shape \[1\].* \(.*py:{method.__code__.co_firstlineno}\)$"):
+        env.reset()
+
+
+class Plain(Still):
+    def __init__(self) -> None:
+        """Take no config."""
+
+    def seed(self) -> None:  # type: ignore[override]
+        """Take no seed."""
+
+
+def test_a_method_with_other_parameters_is_told_with_its_line() -> None:
+    with pytest.raises(UserError, match=r"constructor raised TypeError: .* \(.*test_creation.py:[0-9]+\)"):
+        creator("plain", None, {"plain": Plain})({})
+    with pytest.raises(UserError, match=rf"seed raised.* \(.*py:{Plain.seed.__code__.co_firstlineno}\)"):
+        creator("plain", 1, {"plain": lambda _: Plain()})({})
+
+
+@pytest.mark.parametrize(
+    ("box", "given", "is_outside"),
+    [
+        (spaces.Box(-1.0, 1.0, (1,), np.float32), 1.0000002, False),
+        (spaces.Box(-1.0, 1.0, (1,), np.float32), 1.00001, True),
+        (spaces.Box(-np.pi, np.pi, (1,), np.float64), float(np.float32(np.pi)), False),
+        (spaces.Box(0.0, np.inf, (1,), np.float32), -3e-17, False),
+        (spaces.Box(0.0, np.inf, (1,), np.float32), -0.001, True),
+        (spaces.Box(0.0, 1e-9, (1,), np.float64), 1.1e-9, True),
+        (spaces.Box(-3e38, 3e38, (1,), np.float32), 3.2e38, True),
+    ],
+)
+def test_a_number_out_of_bounds_by_rounding_alone_is_none(box: Any, given: float, is_outside: bool) -> None:
+    class Edge(Still):
+        observation_space = box
+
+        def reset(self, **_: Any) -> Any:
+            return np.array([given])
+
+    env = creator("edge", None, {"edge": lambda _: Edge()}, Manner(strict=True))({})
+    if is_outside:
+        with pytest.raises(UserError, match="outside its space"):
+            env.reset()
+    else:
+        assert env.reset()[0] == box.dtype.type(given)

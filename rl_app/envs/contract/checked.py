@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Tuple
 import gym
 
 from rl_app.envs.contract import newer
-from rl_app.envs.contract.blame import blamed
+from rl_app.envs.contract.blame import blamed, giver
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
 from rl_app.envs.contract.watchdog import WATCHDOG, closed, watched
@@ -96,7 +96,7 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         try:
             result = self.env.step(action)
         except Exception as error:
-            raise blamed(error, self._name, "step") from error
+            raise blamed(error, self._name, "step", giver(self.env, "step")) from error
         finally:
             del WATCHDOG.calls[thread]
         if not isinstance(result, tuple) or len(result) != 4:

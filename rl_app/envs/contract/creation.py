@@ -102,4 +102,5 @@ def _constructed(
 ) -> Any:
     WATCHDOG.start()
     construct = partial(vector.construct, constructor, env_config, num_envs or None, manner.drawn)
+    construct.__wrapped__ = constructor  # type: ignore[attr-defined]  # for whom is to blame
     return watched(name, manner.deadline_s, "its constructor", construct)

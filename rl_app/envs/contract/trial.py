@@ -84,7 +84,7 @@ def check_sent(info: Any, env: Any, name: str, config: Mapping[str, Any]) -> Non
     except Exception as error:  # of whatever class is in it
         why = f"which {type(error).__name__} says of it: {' '.join(str(error).split())}"
         none = f"Ray's workers hand it on, and {PREFIX}config.num_workers=0 has none"
-        raise gave(name, env.unwrapped, "step", f"an info that cannot be pickled, {why}; {none}") from None
+        raise gave(name, env, "step", f"an info that cannot be pickled, {why}; {none}") from None
 
 
 def allowed(actions: gym.Space, observation: Any) -> Any:

@@ -107,7 +107,7 @@ def watched(
     try:
         return method(*arguments, **named)
     except Exception as error:
-        raise blamed(error, name, where) from error
+        raise blamed(error, name, where, method) from error
     finally:
         WATCHDOG.end(call)
 
