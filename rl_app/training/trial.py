@@ -153,6 +153,7 @@ def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> T
     """
     from rl_app.envs.contract import newer
     from rl_app.envs.contract.trial import try_out, try_out_many
+    from rl_app.policy import exportable
     from rl_app.training import truncation
 
     asked, seed = trial.job.trial, trial.job.settings.seed
@@ -164,6 +165,8 @@ def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> T
     if is_own and trial.steps_many(env):
         try_out_many(trial.made(strict=True, as_rllib=True, many=True)(asked["config"].get("env_config", {})), seed)
     if agents.policies(asked["config"]):
+        if trial.job.settings.export:
+            exportable.check_classes(asked["config"]["multiagent"])
         return replace(trial, several=several.found(env, asked["env"], asked["config"]["multiagent"]))
     several.check_one(env, asked["env"])
     return trial

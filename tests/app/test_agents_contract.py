@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 import pytest
 from gym import spaces
+from ray.rllib.agents.ppo.ppo_tf_policy import PPOTFPolicy
 from ray.rllib.env import MultiAgentEnv
+from ray.rllib.policy.policy import Policy
 
 from rl_app.errors import UserError
 from rl_app.job.hyperparameters import parse
@@ -67,10 +70,10 @@ class Bare(Pair):
     observation_space = action_space = None
 
 
-def tried(env: Any, config: Optional[Mapping[str, Any]] = None, **multiagent: Any) -> Trial:
+def tried(env: Any, config: Optional[Mapping[str, Any]] = None, export: str = "true", **multiagent: Any) -> Trial:
     settings: Dict[str, Any] = {"multiagent": multiagent, **(config or {})}
     job = parse(
-        {"experiment": "pair", "env_deadline": "1"},
+        {"experiment": "pair", "env_deadline": "1", "export": export},
         Machine(2, 0),
         {"pair": {"run": "PPO", "env": "pair", "config": settings}},
     )
@@ -190,3 +193,14 @@ def test_policies_and_an_environment_of_one_agent_are_refused() -> None:
     trial = Trial(parse({"experiment": "one"}, Machine(2, 0), {"one": job}), {})
     with pytest.raises(UserError, match=r"env = CartPole-v1 has one agent: it is no ray\.rllib\.env\.MultiAgentEnv"):
         try_environment(trial, False, print)
+
+
+def test_a_policy_that_is_no_network_is_refused_unless_there_is_to_be_no_model() -> None:
+    class Heuristic(Policy):  # type: ignore[misc]
+        pass
+
+    policies = {"a": {}, "b": (Heuristic, BOX, THREE, {})}
+    expected = "rl.training.config.multiagent.policies.b: is a Heuristic, which is no TFPolicy, .*; export=false trains it"
+    assert re.fullmatch(f"{expected} .*", refusal(Pair(), policies=policies))
+    assert tried(Pair(), policies=policies, export="false").several is not None
+    assert tried(Pair(), policies={"a": {}, "b": (PPOTFPolicy, BOX, THREE, {})}).several is not None

@@ -198,6 +198,38 @@ def test_a_model_knows_the_policies_of_agents_that_come_late(store: Path, tmp_pa
         assert played.status == 0, played
 
 
+HEURISTIC = """
+from envs import Queue
+from ray.rllib.policy.policy import Policy
+
+class Still(Policy):
+    def compute_actions(self, obs_batch, *_, **__):
+        return [0] * len(obs_batch), [], {}
+
+    def get_weights(self):
+        return {}
+
+    def set_weights(self, weights):
+        pass
+
+few = {"num_workers": 0, "train_batch_size": 200, "rollout_fragment_length": 100, "sgd_minibatch_size": 64}
+policies = {"odd": (Still, Queue.observation_space, Queue.action_space, {}), "even": {}}
+whose = lambda agent: "odd" if agent % 2 else "even"
+multiagent = {"policies": policies, "policy_mapping_fn": whose, "policies_to_train": ["even"]}
+EXPERIMENTS = {"queue": {"run": "PPO", "env": "queue", "config": {**few, "num_sgd_iter": 1, "multiagent": multiagent}}}
+"""
+
+
+def test_a_heuristic_plays_along_where_no_model_is_wanted(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "envs.py").write_text(QUEUE)
+    (tmp_path / "experiments.py").write_text(HEURISTIC)
+    words = ("queue", "export=false", "--source", str(tmp_path), "--store", str(store))
+    first = run(local(*words, "stop.training_iteration=1", "--job", "h"))
+    assert first.status == 0, first
+    again = run(local("--resume", "h", "stop.training_iteration=2", "--store", str(store)))
+    assert again.status == 0 and "going on from iteration 1" in again.stdout, again
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
