@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from rl_app.errors import UserError, blame
+from rl_app.errors import UserError, beside, blame
 from rl_app.experiments import EXPERIMENTS
 from rl_app.experiments.experiment import Entry
 from rl_app.job import requirements
@@ -106,7 +106,9 @@ def check_packable(paths: Sequence[Path], within: Sequence[Path] = ()) -> None:
             inside = [child for child in sorted(path.iterdir()) if not _left_behind(child.name)]
             check_packable(inside, (*within, real))
         elif not path.is_file():
-            raise UserError(f"{path}: {'no file or folder' if path.exists() else 'a link that leads nowhere'}: remove it")
+            raise UserError(
+                f"{path}: {'no file or folder' if path.exists() else 'a link that leads nowhere'}: remove it"
+            )
 
 
 def pack(paths: Sequence[Path], archive: Path) -> None:
@@ -265,7 +267,8 @@ def attribute(file: Path, name: str) -> Any:
     try:
         module = importlib.import_module(file.stem)
     except Exception as error:
-        raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        said = f"{' '.join(str(error).split())}{beside(error)}"
+        raise UserError(f"{blame(error)}: {type(error).__name__}: {said}") from error
     imported = module.__file__ or f"the folder {file.stem}"
     if not Path(imported).exists() or not file.samefile(imported):
         raise UserError(f"{file}: {imported} is imported in its place: rename that one")

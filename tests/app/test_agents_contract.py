@@ -200,7 +200,9 @@ def test_a_policy_that_is_no_network_is_refused_unless_there_is_to_be_no_model()
         pass
 
     policies = {"a": {}, "b": (Heuristic, BOX, THREE, {})}
-    expected = "rl.training.config.multiagent.policies.b: is a Heuristic, which is no TFPolicy, .*; export=false trains it"
+    expected = (
+        "rl.training.config.multiagent.policies.b: is a Heuristic, which is no TFPolicy, .*; export=false trains it"
+    )
     assert re.fullmatch(f"{expected} .*", refusal(Pair(), policies=policies))
     assert tried(Pair(), policies=policies, export="false").several is not None
     assert tried(Pair(), policies={"a": {}, "b": (PPOTFPolicy, BOX, THREE, {})}).several is not None

@@ -95,6 +95,16 @@ def test_a_module_of_the_name_of_another_is_refused(there, said, tmp_path):
     assert (ran.status, ran.stderr) == (2, f"{said.format(own)}\n"), ran
 
 
+def test_a_file_that_is_looked_for_where_the_job_runs_is_told_where_it_is(tmp_path):
+    (tmp_path / "map.csv").write_text("1,2")
+    (tmp_path / "envs.py").write_text("ENVS = {'mine': open('map.csv')}")
+    ran = run(local("env=mine", "--source", str(tmp_path), "--store", str(tmp_path / "store")))
+    assert ran.status == 2 and ran.stderr.startswith("envs.py:1: FileNotFoundError: "), ran
+    assert ran.stderr.endswith(
+        "it lies beside the code, and a job runs elsewhere: Path(__file__).with_name('map.csv') finds it\n"
+    )
+
+
 def test_modules_of_ones_own_may_have_any_other_name(tmp_path):
     own = tmp_path / "own"
     own.mkdir()

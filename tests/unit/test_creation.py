@@ -106,6 +106,17 @@ def test_what_gym_does_not_know_is_refused(name: str) -> None:
         creator(name)
 
 
+def test_a_file_beside_the_code_is_told_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "levels").mkdir()
+    (tmp_path / "levels" / "1.txt").write_text("#")
+    module(tmp_path, "leveled", "def make(env_config):\n    open(env_config['level'])\n", monkeypatch)
+    create = creator("leveled", None, {"leveled": __import__("leveled").make})
+    with pytest.raises(UserError, match=r"'levels/1.txt'; it lies beside the code, .*with_name.* \(leveled.py:2\)"):
+        create({"level": "levels/1.txt"})
+    with pytest.raises(UserError, match=r"'levels/2.txt' \(leveled.py:2\)"):
+        create({"level": "levels/2.txt"})
+
+
 def test_an_end_that_raises_ends_nothing_and_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     class Open(Still):
         def close(self) -> None:

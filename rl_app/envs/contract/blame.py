@@ -7,7 +7,7 @@ from typing import Any, Mapping
 
 import gym
 
-from rl_app.errors import JobError, UserError, blame, has_own_frames, shown
+from rl_app.errors import JobError, UserError, beside, blame, has_own_frames, shown
 
 CHANGING: Mapping[str, type] = {"observation": gym.ObservationWrapper, "reward": gym.RewardWrapper}
 """Gym's wrappers that change a part of what a step gives, in a method of its name."""
@@ -49,6 +49,6 @@ def blamed(error: Exception, name: str, where: str, method: Any = None) -> Excep
     """
     if isinstance(error, (JobError, UserError)):
         return error
-    said = " ".join(str(error).split())
+    said = f"{' '.join(str(error).split())}{beside(error)}"
     place = "" if has_own_frames(error) else defined(inspect.unwrap(method))
     return UserError(f"env = {name}: {where} raised {type(error).__name__}: {said}{place or f' ({blame(error)})'}")
