@@ -26,7 +26,7 @@ class Media(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A part of ``Accept``: how much it is wanted, 0 to 1; of equals the first, with the highest place, is; its name."""
+    """A part of ``Accept``: how much it is wanted; its place, of which the highest is the first; and its name."""
 
     q: float
     place: int
