@@ -183,6 +183,24 @@ def test_policies_that_do_not_fit_the_agents_are_refused(env: Any, multiagent: A
     assert expected in refusal(env, **multiagent)
 
 
+def test_spaces_by_agent_are_no_dict_of_gyms() -> None:
+    class Grouped(Pair):
+        observation_space = spaces.Dict({"a": BOX, "b": BOX})
+
+    assert "its observation_space is a Dict of Gym's, which is the space of one agent" in refusal(Grouped(), **TWO)
+
+    class Whole(Pair):
+        observation_space = spaces.Dict({"a": THREE, "b": THREE})
+
+        def reset(self) -> Any:
+            return {key: {"a": 1, "b": 2} for key in "ab"}
+
+        def step(self, actions: Any) -> Any:
+            return ({key: {"a": 1, "b": 2} for key in "ab"}, {"a": 0, "b": 0}, {"__all__": True}, {})
+
+    assert tried(Whole(), **TWO).several is not None
+
+
 def test_what_rllib_cannot_do_with_several_agents_is_refused() -> None:
     said = refusal(Pair(), {"normalize_actions": True}, **TWO)
     assert said.startswith("rl.training.config.normalize_actions = true: not with env = pair, which has several agents")

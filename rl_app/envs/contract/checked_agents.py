@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from gym import spaces
 from ray.rllib.env import MultiAgentEnv
 
 from rl_app.envs.contract.agents import SPACES
@@ -96,6 +97,7 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         observations = self._by_agent("reset", "observations", self._watched("reset", self.env.reset))
         if not observations:
             raise self._wrong("reset", "no observation, so that nobody acts")
+        self._check_by_agent(observations)
         self._playing = set(observations)
         return self._observed("reset", observations)
 
@@ -121,6 +123,14 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         if name.startswith("_") or name == "env":
             raise AttributeError(name)
         return getattr(self.env, name)
+
+    def _check_by_agent(self, observations: ByAgent) -> None:
+        """Refuse a Dict of Gym's in which the agents' spaces stand, for it is the space of one agent's observations."""
+        declared = getattr(self.env, SPACES[0], None)
+        parts = set(declared.spaces) if isinstance(declared, spaces.Dict) else set()
+        if parts.issuperset(observations) and not any(isinstance(each, Mapping) for each in observations.values()):
+            kind = "is a Dict of Gym's, which is the space of one agent; give the spaces by agent as a dict of Python's"
+            raise UserError(f"env = {self._name}: its {SPACES[0]} {kind}{defined(type(self.env))}")
 
     def _check_sorted(self, agent: Any) -> None:
         """Refuse an agent whose name cannot be sorted with the others', as RLlib sorts them at an episode's end."""
