@@ -60,11 +60,26 @@ def _tensorflows(text: str, kind: str) -> Optional[str]:
     return f"{kind}: {useful.split(' [[{{node')[0]}"
 
 
+def beside(error: BaseException) -> str:
+    """Return what helps where a relative path of the user's was looked for in the folder that the job runs in."""
+    name = str(getattr(error, "filename", None) or "")
+    if not isinstance(error, FileNotFoundError) or not name or os.path.isabs(name):
+        return ""
+    if not any(os.path.exists(os.path.join(folder, name)) for folder in sys.path if folder):
+        return ""
+    return f"; it lies beside the code, and a job runs elsewhere: Path(__file__).with_name({name!r}) finds it"
+
+
 def blame(error: BaseException) -> str:
     """Return ``file:line`` of what raised, as :func:`place_of` has it; of a SyntaxError that of the text itself."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{shown(error.filename)}:{error.lineno}"
     return place_of(traceback.extract_tb(error.__traceback__))
+
+
+def has_own_frames(error: BaseException) -> bool:
+    """Say whether any code of the user's own has run on the way to where it was raised."""
+    return any(not _a_librarys(frame.filename) for frame in traceback.extract_tb(error.__traceback__))
 
 
 def place_of(frames: Sequence[traceback.FrameSummary]) -> str:

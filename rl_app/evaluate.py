@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Iterator, List, Sequence, TextIO
 
-from rl_app import disk
+from rl_app import disk, plain
 from rl_app.envs import ENVS
 from rl_app.envs.contract import notices
 from rl_app.errors import JobError, UserError, reason_of
@@ -133,7 +133,7 @@ def evaluate(contract: Contract, paths: Paths, terminal: TextIO, stop: StopReque
                     "started": started,
                     "time_s": time.time() - started,
                     "settings": masked(asdict(settings)),
-                    "env": {"name": played_in.name, "env_config": masked(played_in.env_config)},
+                    "env": {"name": played_in.name, "env_config": plain.data(masked(played_in.env_config))},
                 }
                 leave({**about, **results(rollouts), **surroundings()}, paths.output_data)
 

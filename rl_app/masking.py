@@ -44,7 +44,9 @@ def masked_word(word: str) -> str:
 
 def masks(value: Any) -> Iterator[str]:
     """Find the keys whose value is a mask."""
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
     for key, item in items:
         if item == MASK:
             yield str(key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from contextlib import suppress
 from pathlib import PurePath
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 _LEFT_OUT = object()
 
@@ -18,6 +20,11 @@ def numbers(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(numbers(item) for item in value)
     return value.item() if _is_scalar(value) else value
+
+
+def keyed(value: Any) -> Any:
+    """Make the keys of the value's mappings text, all the way down; all else stays as it is."""
+    return {_key(key): keyed(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def data(value: Any) -> Any:
@@ -35,6 +42,47 @@ def shown(value: Any) -> Any:
     if _is_scalar(value):
         return value.item()
     return value if _is_json(value) else repr(value)
+
+
+def literal(value: Any) -> Optional[str]:
+    """Return the value as Python writes it, where JSON would hold another: tuples, sets, keys that are no text.
+
+    None where JSON holds it as it is, or where it is no constant. What is no constant inside is as :func:`data` has it.
+    """
+    constants = _constants(value)
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        if constants != data(value) and ast.literal_eval(repr(constants)) == constants:
+            return repr(constants)
+    return None
+
+
+def from_literal(text: str) -> Any:
+    """Return the value of :func:`literal`'s text, in which nothing can run; raises ValueError where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ValueError("no constant of Python") from None
+
+
+def changed(value: Any, path: str) -> Iterator[str]:
+    """Yield the places in what is below ``path`` that neither JSON nor :func:`literal` holds as they are."""
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from changed(item, f"{path}.{key}")
+    elif not _is_json(value) and not _is_scalar(value):
+        yield path
+
+
+def _constants(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        items = ((key, _constants(item)) for key, item in value.items())
+        return {key: item for key, item in items if item is not _LEFT_OUT}
+    if type(value) in (list, tuple, set, frozenset):
+        held: List[Any] = [_constants(item) for item in value]
+        if _LEFT_OUT in held:
+            return _LEFT_OUT
+        return set(held) if isinstance(value, frozenset) else type(value)(held)
+    return _data(value)
 
 
 def _data(value: Any) -> Any:

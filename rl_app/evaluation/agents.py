@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 from rl_app.envs.contract.agents import SPACES, has_agents
 from rl_app.errors import UserError
 from rl_app.evaluation.candidate import Candidate
-from rl_app.job.agents import ONE, POLICIES, TABLE, policy_of
+from rl_app.job.agents import ONE, POLICIES, TABLE, UNSEEN, policy_of
 from rl_app.policy.episodes import Player
 from rl_app.policy.loading import facts_of_policies
 from rl_app.policy.policies import OF_ONE, Playing
@@ -49,7 +49,7 @@ def check_spaces(candidate: Candidate, env: Any, name: str) -> None:
         if policy is None:
             known = ", ".join(candidate.facts[TABLE])
             raise UserError(
-                f"env = {name}: {candidate.name} has no policy for the agent {agent}; it has some for {known}"
+                f"env = {name}: {candidate.name} has no policy for the agent {agent}; it has some for {known}; {UNSEEN}"
             )
         for kind, there in zip(SPACES, checks.declared):
             if outline(there) != outline(facts[policy][kind]):

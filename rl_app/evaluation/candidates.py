@@ -15,7 +15,7 @@ from rl_app.evaluation.rollouts import Rollout
 from rl_app.job.sagemaker import MODEL
 from rl_app.job.settings import Evaluation
 from rl_app.masking import masks
-from rl_app.policy.facts import names_several
+from rl_app.policy.facts import env_config_of, names_several
 from rl_app.policy.loading import read_facts
 from rl_app.policy.policies import model_of, player_in
 from rl_app.policy.restored_agent import facts_of, params_of, restored
@@ -72,7 +72,7 @@ def env_of(candidates: Sequence[Candidate], settings: Evaluation, envs: Mapping[
     trained_there = settings.env in (None, known[0].get("env"))
     env_config = settings.env_config
     if env_config is None:
-        env_config = known[0]["env_config"] if trained_there else {}
+        env_config = dict(env_config_of(known[0])) if trained_there else {}
     spaces = next((agents.TrainedSpaces(each) for each in candidates if names_several(each.facts)), no_spaces)
     manner = Manner(settings.env_deadline, settings.strict_spaces, drawn=True, spaces=spaces)
     own, rllibs = (creator(name, envs=envs, manner=manner._replace(as_rllib=as_rllib)) for as_rllib in (False, True))

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Iterable, Iterator, List, Mapping
 
 import numpy as np
 
@@ -41,7 +41,8 @@ class Table:
         """
         found: List[str] = []
         for pattern in wanted.split(","):
-            meant = [name for name in self.columns if fnmatch(name, pattern)]
+            # A name is meant first, for in a pattern the brackets of obs[0] would be a choice of letters
+            meant = [pattern] if pattern in self.columns else [name for name in self.columns if fnmatch(name, pattern)]
             if not meant:
                 raise UserError(f"{flag} {pattern}: no such column in {self.file}, which has {', '.join(self.columns)}")
             found += meant
@@ -100,8 +101,9 @@ def _read_csv(file: Path) -> Table:
     with file.open(newline="", encoding="utf-8-sig") as stream:
         lines = csv.reader(stream)
         header = [name.strip() for name in next(lines, [])]
+        _check_separator(file, header)
         rows: List[List[str]] = []
-        for line in lines:
+        for line in _without_empty_end(lines):
             if len(line) != len(header):
                 row = len(rows) + 2
                 raise UserError(f"{file}, row {row}: {len(line)} values, and the header has {len(header)}")
@@ -109,6 +111,23 @@ def _read_csv(file: Path) -> Table:
     if len(set(header)) != len(header):
         raise UserError(f"{file}, row 1: two columns have one name")
     return Table(file, {name: np.array(column) for name, column in zip(header, zip(*rows))}, first=2)
+
+
+def _check_separator(file: Path, header: List[str]) -> None:
+    other = next((each for each in (";", "\t") if len(header) == 1 and each in header[0]), None)
+    if other:
+        pandas = f"pandas.read_csv(…, sep={other!r}).to_csv(…, index=False) makes them so"
+        raise UserError(f"{file}, row 1: {other!r} stands between the columns, and a comma is expected: {pandas}")
+
+
+def _without_empty_end(lines: Iterable[List[str]]) -> Iterator[List[str]]:
+    """Yield lines up to the last that has a value: an editor leaves empty ones after it, a spreadsheet lone commas."""
+    empty: List[List[str]] = []
+    for line in lines:
+        empty.append(line)
+        if any(map(str.strip, line)):
+            yield from empty
+            empty.clear()
 
 
 def _read_npz(file: Path) -> Table:

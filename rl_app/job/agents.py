@@ -42,6 +42,7 @@ TRAINERS = _words(
 )
 
 Table = Mapping[str, str]
+UNSEEN = f"{PATH}.{TABLE}, a table of patterns, knows the agents too that no training has seen"
 
 
 def policy_of(agent: object, table: Table) -> Optional[str]:
@@ -64,14 +65,16 @@ def settings(policy: Any) -> Mapping[str, Any]:
 
 
 def table(multiagent: Mapping[str, Any]) -> Optional[Table]:
-    """Return whose the policies are; None where a function tells.
+    """Return whose the policies are; None where a function tells, of several.
 
-    Where nothing is said, one policy is all agents', and each of several is that of the agent of its name.
+    Where nothing is said, each of several is that of the agent of its name; a single one is all agents'.
     """
-    if multiagent.get(FUNCTION):
-        return None
-    known = list(multiagent[POLICIES])
-    return multiagent.get(TABLE) or ({"*": known[0]} if len(known) == 1 else {name: name for name in known})
+    known: List[str] = list(multiagent[POLICIES])
+    if multiagent.get(TABLE):
+        return dict(multiagent[TABLE])
+    if len(known) == 1:
+        return {"*": known[0]}
+    return None if multiagent.get(FUNCTION) else {name: name for name in known}
 
 
 def configs(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -173,8 +173,19 @@ def _trial(name: str, entry: Entry, machine: Machine) -> Dict[str, Any]:
         raise UserError(f"experiment = {shown(name)}: expected a trial, {{'run': …, 'env': …}}, not {trial!r}")
     for key in ("run", "env"):
         if not isinstance(trial.get(key), str):
-            raise UserError(f"experiment = {shown(name)}: {key} = {shown(trial.get(key))}: expected a string")
+            given = f"experiment = {shown(name)}: {key} = {shown(trial.get(key))}"
+            raise UserError(f"{given}: expected a string{_elsewhere(key, trial)}")
     return trial
+
+
+def _elsewhere(key: str, trial: Mapping[str, Any]) -> str:
+    """Say where an experiment has what it lacks, as it would have it where RLlib or AWS's launcher runs it."""
+    config = trial.get("config")
+    if isinstance(trial.get("training"), dict):
+        return "; give what is in its training, without that around it"
+    if isinstance(config, dict) and key in config:
+        return f"; give it beside config, not in it: {{'{key}': {config[key]!r}, 'config': {{…}}}}"
+    return "; give a class its name in ENVS of envs.py, and that here" if isinstance(trial.get(key), type) else ""
 
 
 def _algorithm(ours: Mapping[str, str], trial: Mapping[str, Any]) -> str:

@@ -47,10 +47,12 @@ def whose(contract: Contract) -> Optional[str]:
 def install(directory: Path, packages: Path, whose: Optional[str] = None) -> Optional[Path]:
     """Install a directory's requirements.txt; return where its modules are, None where there is no such file.
 
+    Paths in it are below the directory, from where sagemaker-training installs it too.
+
     Raises:
         UserError: pip's reason; for a conflict, with both versions, and with the setting where that helps.
     """
-    file = directory / "requirements.txt"
+    file, packages = directory.absolute() / "requirements.txt", packages.absolute()
     if not file.exists():
         return None
     packages.mkdir(parents=True, exist_ok=True)
@@ -96,26 +98,26 @@ _PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check")
 def _pip_held(file: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     held = packages / "constraints.txt"
     held.write_text("".join(f"{name}=={version}\n" for name, version in installed().items()))
-    return _run([sys.executable, *_PIP, "--prefix", str(packages), "--constraint", str(held), "-r", str(file)], {})
+    return _run([sys.executable, *_PIP, "--prefix", str(packages), "--constraint", str(held), "-r", str(file)], file)
 
 
 def _pip(file: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     """Install in a virtual environment that sees the image's packages: pip removes none that lie outside its own."""
-    made = _run([sys.executable, "-m", "venv", "--without-pip", str(packages)], {})
+    made = _run([sys.executable, "-m", "venv", "--without-pip", str(packages)], file)
     if made.returncode != 0:
         return made
-    return _run(
-        [str(packages / "bin" / "python"), *_PIP, "-r", str(file)], {"PYTHONPATH": sysconfig.get_path("purelib")}
-    )
+    pip = [str(packages / "bin" / "python"), *_PIP, "-r", str(file)]
+    return _run(pip, file, PYTHONPATH=sysconfig.get_path("purelib"))
 
 
-def _run(command: List[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def _run(command: List[str], file: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
         timeout=INSTALL_DEADLINE_S,
+        cwd=file.parent,
         env={**os.environ, **variables},
     )
 

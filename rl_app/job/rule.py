@@ -61,3 +61,8 @@ def renamed(old: str, new: str) -> Rule:
     # -1 is Ray's "not given"; an algorithm without the new name still means the old one
     root = f"config.{new.split('.')[0]}"
     return Rule(f"config.{old}", lambda value, values: value == -1 or root not in values, f"now called config.{new}")
+
+
+def is_code(value: Any, _: Values) -> bool:
+    """Tell whether a value is Python code, or what RLlib still takes of older callbacks: functions by the event."""
+    return callable(value) or (isinstance(value, Mapping) and all(map(callable, value.values())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List, Optional
 
 from rl_app.job import places
-from rl_app.job.rule import Breach, Rule, Values, at_least, breaches, config, one_of, only, renamed
+from rl_app.job.rule import Breach, Rule, Values, at_least, breaches, config, is_code, one_of, only, renamed
 from rl_app.machine import Machine
 
 
@@ -124,7 +124,7 @@ RULES = (
     Rule("config.env", lambda env, values: env == values["env"], "not here, but as rl.training.env"),
     Rule(
         "config.callbacks config.custom_eval_function",
-        lambda value, _: callable(value),
+        is_code,
         "Python code, which an experiment can hold and a hyperparameter cannot",
     ),
     *(

@@ -12,19 +12,23 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from rl_app.errors import UserError, blame
+from rl_app.errors import UserError, beside, blame
 from rl_app.experiments import EXPERIMENTS
 from rl_app.experiments.experiment import Entry
 from rl_app.garbage import uncollected
 from rl_app.job import requirements
 from rl_app.job.sagemaker import SOURCE_FILES, Contract, Paths
 from rl_app.storage import archives, layout
+
+NEEDED = ("gym", "numpy", "ray", "rl_app", "tensorflow")
+"""What every job imports besides what is imported already, by names that a module of a source cannot have."""
 
 Download = Callable[[str, Path], None]
 
@@ -76,12 +80,36 @@ def contents(directory: Path) -> List[Path]:
     """Return what of a source directory goes with a job: all but hidden files and byte code.
 
     Raises:
-        UserError: no such directory, or none of the files in it that make it a source.
+        UserError: no such directory, or none of the files in it that make it a source; or as :func:`check_packable`.
     """
     if not directory.is_dir():
         raise UserError(f"--source {directory}: there is no such directory")
     _check_source(directory)
-    return sorted(path for path in directory.iterdir() if not _left_behind(path.name))
+    found = sorted(path for path in directory.iterdir() if not _left_behind(path.name))
+    check_packable(found, (directory.resolve(),))
+    return found
+
+
+def check_packable(paths: Sequence[Path], within: Sequence[Path] = ()) -> None:
+    """Refuse what an archive cannot hold of files and folders, all the way down.
+
+    Args:
+        within: the folders that they lie in.
+
+    Raises:
+        UserError: the first link that leads nowhere, or to a folder that it lies in; or what is no file.
+    """
+    for path in paths:
+        real = path.resolve() if path.is_dir() else path
+        if real in within:
+            raise UserError(f"{path}: a link to a folder that it lies in: remove it")
+        if path.is_dir():
+            inside = [child for child in sorted(path.iterdir()) if not _left_behind(child.name)]
+            check_packable(inside, (*within, real))
+        elif not path.is_file():
+            raise UserError(
+                f"{path}: {'no file or folder' if path.exists() else 'a link that leads nowhere'}: remove it"
+            )
 
 
 def pack(paths: Sequence[Path], archive: Path) -> None:
@@ -130,6 +158,23 @@ def _find_modules_in(directory: Path) -> None:
     _have_children_find(directory)
 
 
+def _find_users_modules_in(directory: Path) -> None:
+    """Do so with a source; raises UserError where a module of it would come before one that all processes need."""
+    needed = {*NEEDED, *(name for name in list(sys.modules) if _is_pythons(name))}
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        is_module = path.suffix == ".py" or (path / "__init__.py").exists()
+        if is_module and path.stem in needed:
+            raise UserError(f"{path}: would be imported in place of {path.stem}, which the job needs: rename it")
+    _find_modules_in(directory)
+
+
+def _is_pythons(name: str) -> bool:
+    """Tell whether what was imported is a file of the standard library; what is built in comes before all files."""
+    # Some modules import others as soon as they are asked for something
+    file = getattr(sys.modules[name], "__dict__", {}).get("__file__") or ""
+    return "." not in name and file.startswith(sysconfig.get_path("stdlib")) and "site-packages" not in file
+
+
 def _have_children_find(directory: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
 
@@ -141,7 +186,7 @@ def load(directory: Path) -> Source:
         UserError: no file of a source is there, an import fails, or a registry is no dict of names.
     """
     _check_source(directory)
-    _find_modules_in(directory)
+    _find_users_modules_in(directory)
     return Source(
         directory,
         registry(directory, "envs", "ENVS"),
@@ -190,7 +235,7 @@ def known_envs(directory: Path) -> Optional[Mapping[str, Callable[..., Any]]]:
 
 def _where_known(directory: Path, module: str, name: str) -> Optional[Dict[str, Any]]:
     try:
-        _find_modules_in(directory)
+        _find_users_modules_in(directory)
         return registry(directory, module, name)
     except UserError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
@@ -206,7 +251,7 @@ def registry(directory: Path, module: str, name: str, optional: bool = False) ->
     """
     if not (directory / f"{module}.py").exists():
         return {}
-    found = attribute(module, name)
+    found = attribute(directory / f"{module}.py", name)
     if found is None and optional:
         return {}
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
@@ -214,10 +259,19 @@ def registry(directory: Path, module: str, name: str, optional: bool = False) ->
     return found
 
 
-def attribute(module: str, name: str) -> Any:
-    """Return what a module of the source has by a name, None where it has nothing; raises UserError."""
+def attribute(file: Path, name: str) -> Any:
+    """Return what a module of the source has by a name, None where it has nothing.
+
+    Raises:
+        UserError: its import fails, or is that of another file, such as a package's beside it.
+    """
     try:
         with uncollected():
-            return getattr(importlib.import_module(module), name, None)
+            module = importlib.import_module(file.stem)
     except Exception as error:
-        raise UserError(f"{blame(error)}: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        said = f"{' '.join(str(error).split())}{beside(error)}"
+        raise UserError(f"{blame(error)}: {type(error).__name__}: {said}") from error
+    imported = module.__file__ or f"the folder {file.stem}"
+    if not Path(imported).exists() or not file.samefile(imported):
+        raise UserError(f"{file}: {imported} is imported in its place: rename that one")
+    return getattr(module, name, None)

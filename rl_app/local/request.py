@@ -231,7 +231,11 @@ def check(request: JobRequest, machine: Optional[Machine] = None) -> None:
 
 
 def contents(request: JobRequest) -> Sequence[Path]:
-    """List the files and directories that go with the job as the user's own; raises UserError for what is not there."""
+    """List the files and directories that go with the job as the user's own.
+
+    Raises:
+        UserError: one is not there, or as :func:`user_code.check_packable`.
+    """
     if request.source:
         return user_code.contents(Path(request.source))
     given = [Path(path) for path in request.code]
@@ -240,6 +244,7 @@ def contents(request: JobRequest) -> Sequence[Path]:
             raise UserError(f"{path}: there is no such file or directory")
     if request.program and not Path(request.program).is_file():
         raise UserError(f"--program {request.program}: is a directory; it takes the file that is to run")
+    user_code.check_packable(given)
     return given
 
 

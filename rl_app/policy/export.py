@@ -19,6 +19,7 @@ from rl_app.files import TEMPORARY, scratch_folder
 from rl_app.job.agents import ONE, POLICIES
 from rl_app.masking import masked
 from rl_app.policy import soundness
+from rl_app.policy.facts import ENV_LITERAL
 from rl_app.policy.freezing import FrozenPolicy, MeanStd, freeze, mean_std
 from rl_app.policy.onnx_conversion import import_graph, sampled_outputs, used_inputs, write_onnx_if_it_agrees
 from rl_app.policy.several import Several
@@ -62,7 +63,7 @@ def export(trainer: Any, directory: Path, checkpoint: Checkpoint, training: Mapp
 def several_of(trainer: Any) -> Optional[Several]:
     """Return what the policies of a trainer are; None where it has one without a name, as an agent made elsewhere."""
     several: Optional[Several] = getattr(trainer, "several", None)
-    return several
+    return several and several.as_played(trainer)
 
 
 def folders(trainer: Any, directory: Path) -> Iterator[Tuple[str, Path]]:
@@ -150,10 +151,13 @@ def several_facts(trainer: Any, several: Several, training: Mapping[str, Any]) -
 def common_facts(trainer: Any, training: Mapping[str, Any]) -> Dict[str, Any]:
     """Return what is to be known of a trainer, whatever its policies are."""
     config = trainer.config
+    env_config = masked(config["env_config"])
+    literal = plain.literal(env_config)
     return {
         "algorithm": trainer._name,
         "env": config["env"],
-        "env_config": plain.data(masked(config["env_config"])),
+        "env_config": plain.data(env_config),
+        **({ENV_LITERAL: literal} if literal else {}),
         "seed": config["seed"],
         "training": dict(training),
         "versions": versions(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 
 from rl_app.errors import UserError
+from rl_app.job import agents
 from rl_app.job.settings import PREFIX
 from rl_app.job.values import shown
 from rl_app.policy.freezing import FrozenPolicy, freeze
@@ -22,6 +23,15 @@ def check_exportable(policy: Any) -> None:
     if reason:
         own = ", ".join(f"{setting} = {shown(name)}" for setting, name in chosen(policy.config).items())
         raise UserError(f"{PREFIX}config.model.{own}: cannot be exported: {reason}; {TELL}")
+
+
+def check_classes(multiagent: Mapping[str, Any]) -> None:
+    """Raise UserError where a policy is of a class of the user's that has no TensorFlow in it, as a heuristic."""
+    for name, policy in multiagent[agents.POLICIES].items():
+        kind = None if isinstance(policy, Mapping) or not policy else policy[0]
+        if kind and not any(each.__module__ == "ray.rllib.policy.tf_policy" for each in kind.__mro__):
+            what = f"is a {kind.__name__}, which is no TFPolicy, so that no model can be made of it"
+            raise UserError(f"{agents.PATH}.{agents.POLICIES}.{name}: {what}; {TELL}")
 
 
 def _obstacles(policy: Any) -> Iterator[str]:

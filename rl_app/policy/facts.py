@@ -7,6 +7,7 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from rl_app import plain
 from rl_app.job.agents import NAME, POLICIES, TABLE
 from rl_app.spaces.description import KINDS, leaves
 from rl_app.spaces.flattening import size
@@ -30,6 +31,8 @@ from rl_app.typed import (
 
 DEEPEST = 32
 """Spaces inside each other."""
+ENV_LITERAL = "env_config_literal"
+"""Says, as Python writes it, what an environment was made with where JSON cannot: tuples, sets, keys of any kind."""
 DTYPES = tuple(np.dtype(code).name for code in "?bBhHiIqQefd")
 _NOT_NEGATIVE = of("a number from 0", lambda value: is_number(value) and value >= 0)
 _SHAPE = list_of(COUNT)
@@ -106,6 +109,7 @@ _TRAINING = object_of(
 _COMMON: Mapping[str, Check] = {
     "env": optional(TEXT),
     "env_config": optional(OBJECT),
+    ENV_LITERAL: optional(of("what Python writes of a dict", lambda value: _is_dict(value))),
     "seed": optional(INTEGER),
     "training": _TRAINING,
     "versions": OBJECT,
@@ -129,6 +133,20 @@ _POLICY = object_of(
 
 _NAME = of("a policy's name", lambda value: isinstance(value, str) and NAME.fullmatch(value) is not None)
 _SEVERAL = object_of(_COMMON, {"algorithm": TEXT, "policies": list_of(_NAME), "policy_mapping": OBJECT})
+
+
+def env_config_of(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what the environment of a model was made with, as policy.json has it, or else params.json."""
+    text = facts.get(ENV_LITERAL)
+    config: Mapping[str, Any] = plain.from_literal(text) if text else facts["env_config"]
+    return config
+
+
+def _is_dict(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and isinstance(plain.from_literal(text), dict)
+    except ValueError:
+        return False
 
 
 def names_several(facts: Mapping[str, Any]) -> bool:

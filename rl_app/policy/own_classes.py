@@ -104,7 +104,7 @@ def load(directory: Optional[Path]) -> OwnClasses:
 def _callbacks(file: Path, base: type) -> Optional[type]:
     if not file.exists():
         return None
-    found: type = user_code.attribute("callbacks", "CALLBACKS")
+    found: type = user_code.attribute(file, "CALLBACKS")
     _check(file, "CALLBACKS", found, (base,))
     return found
 

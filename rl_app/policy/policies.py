@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from rl_app.envs.contract.agents import has_agents
 from rl_app.errors import UserError
-from rl_app.job.agents import ONE, POLICIES, TABLE, Table, policy_of
+from rl_app.job.agents import ONE, POLICIES, TABLE, UNSEEN, Table, policy_of
 from rl_app.job.values import joined
 from rl_app.policy import signature
 from rl_app.policy.episodes import Exported, Player, seeds
@@ -100,7 +100,8 @@ class Playing:
         """Return the name of an agent's policy."""
         policy = policy_of(agent, self._table)
         if policy is None:
-            raise UserError(f"{TABLE}: the model has no policy for the agent {agent}; it knows {joined(self._table)}")
+            known = joined(self._table)
+            raise UserError(f"{TABLE}: the model has no policy for the agent {agent}; it knows {known}; {UNSEEN}")
         return policy
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from rl_app.envs.contract.agents import has_agents
@@ -54,6 +54,17 @@ class Several:
     def written(self, config: Mapping[str, Any]) -> Dict[str, Any]:
         """Return the config as files have it, from which an agent is restored."""
         return {**config, "multiagent": agents.written(self.multiagent, self.table)}
+
+    def as_played(self, trainer: Any) -> Several:
+        """Return the same, with the agents of the last episodes where a function tells whose a policy is.
+
+        Before training few agents are seen of an environment in which they come and go.
+        """
+        if agents.table(self.multiagent) is not None:
+            return self
+        episodes = getattr(getattr(trainer, "optimizer", None), "episode_history", [])
+        played = (agent for episode in episodes for agent in getattr(episode, "agent_rewards", {}))
+        return replace(self, table={**self.table, **{str(agent): policy for agent, policy in played}})
 
 
 class Chosen:

@@ -7,7 +7,7 @@ headers that have not been seen before.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Dict, List, Mapping, NamedTuple, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from rl_app.serving.media_types import MEDIA_TYPES
 from rl_app.serving.media_types.json import JSON
@@ -23,6 +23,17 @@ class Media(NamedTuple):
 
     request: MediaType
     answer: MediaType
+
+
+class Wanted(NamedTuple):
+    """A part of ``Accept``: how much it is wanted; its place, of which the highest is the first; and its name."""
+
+    q: float
+    place: int
+    name: str
+
+
+UNWANTED = Wanted(0.0, 0, "")
 
 
 def negotiate(headers: Mapping[bytes, bytes]) -> Media:
@@ -52,15 +63,14 @@ def chosen(content_type: bytes, accept: bytes) -> Media:
 
 def accepted(accept: str, own: MediaType) -> MediaType:
     """Find the media type that suits ``Accept`` best, ``own`` where it says nothing."""
-    wanted: List[Tuple[float, str]] = []
+    wanted: List[Wanted] = []
     for part in accept.split(",") if accept.strip() else ["*/*"]:
         name, parameters = parsed(part)
-        wanted.append((quality(parameters), name))
-    for q, name in sorted(wanted, key=lambda each: -each[0]):
-        choices = [own, *(each for each in MEDIA_TYPES if each is not own)]
-        fits = next((each for each in choices if matches(name, each)), None)
-        if q > 0 and fits:
-            return fits
+        wanted.append(Wanted(quality(parameters), -len(wanted), name))
+    choices = [own, *(each for each in MEDIA_TYPES if each is not own)]
+    best = max(choices, key=lambda each: suits(each, wanted))
+    if suits(best, wanted).q > 0:
+        return best
     known = ", ".join(each.name for each in MEDIA_TYPES)
     raise Refusal(406, f"Accept: {accept[:64]} cannot be answered; there are {known}")
 
@@ -75,11 +85,16 @@ def parsed(header: str) -> Tuple[str, Dict[str, str]]:
 def quality(parameters: Mapping[str, str]) -> float:
     """Tell how much a media type is wanted, 0 to 1."""
     try:
-        return float(parameters.get("q", "1"))
+        q = float(parameters.get("q", "1"))
     except ValueError:
         return 0.0
+    return q if q > 0 else 0.0  # which NaN is not
 
 
-def matches(wanted: str, media_type: MediaType) -> bool:
-    """Tell whether a media type is what is wanted, which may be a range."""
-    return wanted in (*media_type.names, "*/*", f"{media_type.name.partition('/')[0]}/*")
+def suits(media_type: MediaType, wanted: Sequence[Wanted]) -> Wanted:
+    """Find what is wanted of a media type: what names it counts before a range that it is in, and that before all."""
+    for names in (media_type.names, (f"{media_type.name.partition('/')[0]}/*",), ("*/*",)):
+        found = [each for each in wanted if each.name in names]
+        if found:
+            return max(found)
+    return UNWANTED

@@ -129,8 +129,9 @@ def _set_window(trainer: Any, episodes: Any, rewards: List[Any]) -> None:
 
 
 def _policies(trainer: Any) -> Dict[str, Any]:
+    """Return the policies that are TensorFlow's; one of the user's own, as a heuristic, may be none."""
     policies: Dict[str, Any] = trainer.workers.local_worker().policy_map
-    return policies
+    return {name: policy for name, policy in policies.items() if hasattr(policy, "get_session")}
 
 
 def _coefficient(policy: str) -> str:

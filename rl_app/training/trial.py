@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, Dict, Iterator, Mapping, Optional
 
-from rl_app import algorithms
+from rl_app import algorithms, plain
 from rl_app.errors import UserError
 from rl_app.job import agents
 from rl_app.job.settings import PREFIX, Job
@@ -20,6 +20,12 @@ from rl_app.training.imports import import_rllib
 if TYPE_CHECKING:
     from rl_app.envs.contract.creation import Creator
     from rl_app.training.cluster import Cluster
+
+
+NO_CONSTANT = (
+    "is no constant of Python: evaluations have an array as a list, a path as text, and nothing of all else; "
+    "their setting env_config={…} gives them others"
+)
 
 
 @dataclass(frozen=True)
@@ -147,15 +153,20 @@ def try_environment(trial: Trial, is_own: bool, say: Callable[[str], None]) -> T
     """
     from rl_app.envs.contract import newer
     from rl_app.envs.contract.trial import try_out, try_out_many
+    from rl_app.policy import exportable
     from rl_app.training import truncation
 
     asked, seed = trial.job.trial, trial.job.settings.seed
     env = try_out(trial.made(strict=True, as_rllib=True), asked["env"], asked, trial.config, seed)
+    for place in plain.changed(asked["config"].get("env_config") or {}, f"{PREFIX}config.env_config"):
+        say(f"{place}: {NO_CONSTANT}")
     if newer.is_adapted(env):
         say(truncation.about(asked["env"], asked["run"], trial.config))
     if is_own and trial.steps_many(env):
         try_out_many(trial.made(strict=True, as_rllib=True, many=True)(asked["config"].get("env_config", {})), seed)
     if agents.policies(asked["config"]):
+        if trial.job.settings.export:
+            exportable.check_classes(asked["config"]["multiagent"])
         return replace(trial, several=several.found(env, asked["env"], asked["config"]["multiagent"]))
     several.check_one(env, asked["env"])
     return trial

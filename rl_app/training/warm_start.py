@@ -106,7 +106,7 @@ def policy_named(policy: str) -> str:
 def _fitting(policy: str, ours: Mapping[str, Any], theirs: Any, file: str) -> Dict[str, Any]:
     """Return of a policy's state what belongs to the network; raises UserError where it is another one."""
     given = dict(theirs or {})
-    if not given:
+    if ours and not given:
         raise UserError(f"channel {WEIGHTS}: {file}: has no {policy_named(policy)}, which this job trains")
     for name, value in ours.items():
         if name not in given:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Dict, Mapping, Optional
 
 import numpy as np
 import pytest
 from gym import spaces
+from ray.rllib.agents.ppo.ppo_tf_policy import PPOTFPolicy
 from ray.rllib.env import MultiAgentEnv
+from ray.rllib.policy.policy import Policy
 
 from rl_app.errors import UserError
 from rl_app.job.hyperparameters import parse
@@ -67,10 +70,10 @@ class Bare(Pair):
     observation_space = action_space = None
 
 
-def tried(env: Any, config: Optional[Mapping[str, Any]] = None, **multiagent: Any) -> Trial:
+def tried(env: Any, config: Optional[Mapping[str, Any]] = None, export: str = "true", **multiagent: Any) -> Trial:
     settings: Dict[str, Any] = {"multiagent": multiagent, **(config or {})}
     job = parse(
-        {"experiment": "pair", "env_deadline": "1"},
+        {"experiment": "pair", "env_deadline": "1", "export": export},
         Machine(2, 0),
         {"pair": {"run": "PPO", "env": "pair", "config": settings}},
     )
@@ -115,12 +118,13 @@ def test_an_agent_that_has_spaces_and_is_not_seen_yet_has_a_policy_too() -> None
 def test_spaces_of_the_policies_are_those_of_an_environment_without() -> None:
     policies = {"both": (None, BOX, THREE, {})}
     several = tried(Bare(), policies=policies, policy_mapping_fn=lambda agent: "both").several
-    assert several is not None and several.table == {"a": "both", "b": "both"}
+    assert several is not None and several.table == {"*": "both"}
 
 
 @pytest.mark.parametrize(
     ("wrong", "expected"),
     [
+        ({"reset": {"a": ZEROS, (0, 1): ZEROS}}, "env = pair: its agents 'a' and (0, 1): RLlib sorts agents by name"),
         ({"reset": ZEROS}, "reset gave array([0., 0.], dtype=float32) (float32 [2]) for observations: expected a dict"),
         ({"reset": {}}, "reset gave no observation, so that nobody acts"),
         ({"reset": ({"a": ZEROS}, {})}, "for observations: expected a dict by agent"),
@@ -179,6 +183,24 @@ def test_policies_that_do_not_fit_the_agents_are_refused(env: Any, multiagent: A
     assert expected in refusal(env, **multiagent)
 
 
+def test_spaces_by_agent_are_no_dict_of_gyms() -> None:
+    class Grouped(Pair):
+        observation_space = spaces.Dict({"a": BOX, "b": BOX})
+
+    assert "its observation_space is a Dict of Gym's, which is the space of one agent" in refusal(Grouped(), **TWO)
+
+    class Whole(Pair):
+        observation_space = spaces.Dict({"a": THREE, "b": THREE})
+
+        def reset(self) -> Any:
+            return {key: {"a": 1, "b": 2} for key in "ab"}
+
+        def step(self, actions: Any) -> Any:
+            return ({key: {"a": 1, "b": 2} for key in "ab"}, {"a": 0, "b": 0}, {"__all__": True}, {})
+
+    assert tried(Whole(), **TWO).several is not None
+
+
 def test_what_rllib_cannot_do_with_several_agents_is_refused() -> None:
     said = refusal(Pair(), {"normalize_actions": True}, **TWO)
     assert said.startswith("rl.training.config.normalize_actions = true: not with env = pair, which has several agents")
@@ -189,3 +211,16 @@ def test_policies_and_an_environment_of_one_agent_are_refused() -> None:
     trial = Trial(parse({"experiment": "one"}, Machine(2, 0), {"one": job}), {})
     with pytest.raises(UserError, match=r"env = CartPole-v1 has one agent: it is no ray\.rllib\.env\.MultiAgentEnv"):
         try_environment(trial, False, print)
+
+
+def test_a_policy_that_is_no_network_is_refused_unless_there_is_to_be_no_model() -> None:
+    class Heuristic(Policy):  # type: ignore[misc]
+        pass
+
+    policies = {"a": {}, "b": (Heuristic, BOX, THREE, {})}
+    expected = (
+        "rl.training.config.multiagent.policies.b: is a Heuristic, which is no TFPolicy, .*; export=false trains it"
+    )
+    assert re.fullmatch(f"{expected} .*", refusal(Pair(), policies=policies))
+    assert tried(Pair(), policies=policies, export="false").several is not None
+    assert tried(Pair(), policies={"a": {}, "b": (PPOTFPolicy, BOX, THREE, {})}).several is not None

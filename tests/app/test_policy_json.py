@@ -40,6 +40,7 @@ WRONG: List[Tuple[str, Any]] = [
     *(("observation_space.high", value) for value in (1.0, [], [1.0] * 5, {})),
     *(("action_space.n", value) for value in (None, "3", 3.5, 0, -3, True, [3])),
     *(("action_space.start", value) for value in ("0", 0.5, None, [])),
+    *(("env_config_literal", value) for value in (3, "f()", "[1]", "(", "")),
     ("outputs", ["action_logp"]),
     ("outputs", ["actions_0", "actions_1"]),
     ("inputs", ["observations", "nothing"]),

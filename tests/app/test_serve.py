@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -104,6 +105,8 @@ def test_one_observation_is_a_batch_of_one(server: Served, expected: List[int]) 
             "text/csv; header=absent",
             b"\r\n".join(b" , ".join(b"%r" % value for value in row) for row in ROWS) + b"\r\n",
         ),
+        ("application/json", BOM_UTF8 + json.dumps(ROWS).encode()),
+        ("text/csv", BOM_UTF8 + b"\n".join(b",".join(b"%r" % value for value in row) for row in ROWS)),
         ("application/jsonlines", b"\n".join(json.dumps(row).encode() for row in ROWS)),
         ("application/jsons", b"\n".join(json.dumps({"observations": row}).encode() for row in ROWS)),
         ("application/x-npy", npy(ROWS)),
@@ -130,6 +133,9 @@ def test_every_media_type_is_read(kind: Any, body: bytes, server: Served, expect
         ("application/jsonlines", "application/jsonlines"),
         ("application/x-npy", "application/x-npy"),
         ("application/json;q=0, application/x-npy", "application/x-npy"),
+        ("application/json;q=0, */*", "application/jsonlines"),
+        ("*/*, application/json;q=0.1, application/*;q=0.2", "text/csv"),
+        ("text/csv;q=nan, */*;q=0.1", "application/json"),
     ],
 )
 def test_accept_is_honoured(accept: Any, kind: str, server: Served, expected: List[int]) -> None:

@@ -152,6 +152,84 @@ def test_hyperparameters_alone_say_policies_and_whose_they_are_also_to_workers(s
     assert {"policy_reward_mean/a", "policy_reward_mean/b"} <= set(row)
 
 
+QUEUE = """
+import numpy as np
+from gym import spaces
+from ray.rllib.env import MultiAgentEnv
+
+SEEN = np.zeros(1, np.float32)
+
+class Queue(MultiAgentEnv):
+    observation_space, action_space = spaces.Box(-1, 1, (1,), np.float32), spaces.Discrete(2)
+
+    def reset(self):
+        self.number = 0
+        return {0: SEEN}
+
+    def step(self, actions):
+        assert list(actions) == [self.number]
+        self.number += 1
+        here = (self.number - 1, self.number)
+        dones = {self.number - 1: True, "__all__": self.number == 30}
+        return dict.fromkeys(here, SEEN), dict.fromkeys(here, 1.0), dones, {}
+
+ENVS = {"queue": lambda env_config: Queue()}
+"""
+OF_A_FUNCTION = """
+def whose(agent):
+    return "odd" if agent % 2 else "even"
+
+few = {"num_workers": 0, "train_batch_size": 200, "rollout_fragment_length": 100, "sgd_minibatch_size": 64}
+multiagent = {"policies": {"even": {}, "odd": {}}, "policy_mapping_fn": whose}
+EXPERIMENTS = {"queue": {"run": "PPO", "env": "queue", "config": {**few, "num_sgd_iter": 1, "multiagent": multiagent}}}
+"""
+
+
+def test_a_model_knows_the_policies_of_agents_that_come_late(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "envs.py").write_text(QUEUE)
+    (tmp_path / "experiments.py").write_text(OF_A_FUNCTION)
+    job = run(
+        local("queue", "stop.training_iteration=1", "--source", str(tmp_path), "--job", "q", "--store", str(store))
+    )
+    assert job.status == 0, job
+    for more in ((), ("--restore",)):
+        words = ("q", "--episodes", "1", *more, "--store", str(store))
+        played = run([*local()[:-1], "evaluate", *words])
+        assert played.status == 0, played
+
+
+HEURISTIC = """
+from envs import Queue
+from ray.rllib.policy.policy import Policy
+
+class Still(Policy):
+    def compute_actions(self, obs_batch, *_, **__):
+        return [0] * len(obs_batch), [], {}
+
+    def get_weights(self):
+        return {}
+
+    def set_weights(self, weights):
+        pass
+
+few = {"num_workers": 0, "train_batch_size": 200, "rollout_fragment_length": 100, "sgd_minibatch_size": 64}
+policies = {"odd": (Still, Queue.observation_space, Queue.action_space, {}), "even": {}}
+whose = lambda agent: "odd" if agent % 2 else "even"
+multiagent = {"policies": policies, "policy_mapping_fn": whose, "policies_to_train": ["even"]}
+EXPERIMENTS = {"queue": {"run": "PPO", "env": "queue", "config": {**few, "num_sgd_iter": 1, "multiagent": multiagent}}}
+"""
+
+
+def test_a_heuristic_plays_along_where_no_model_is_wanted(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "envs.py").write_text(QUEUE)
+    (tmp_path / "experiments.py").write_text(HEURISTIC)
+    words = ("queue", "export=false", "--source", str(tmp_path), "--store", str(store))
+    first = run(local(*words, "stop.training_iteration=1", "--job", "h"))
+    assert first.status == 0, first
+    again = run(local("--resume", "h", "stop.training_iteration=2", "--store", str(store)))
+    assert again.status == 0 and "going on from iteration 1" in again.stdout, again
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

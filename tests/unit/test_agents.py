@@ -18,6 +18,7 @@ from rl_app.job.hyperparameters import assignments, parse
 from rl_app.local import request
 from rl_app.local.request import JobRequest
 from rl_app.machine import Machine
+from rl_app.policy.policies import Playing
 from rl_app.reports import curves
 from scripts.lib.curves import band
 
@@ -65,7 +66,8 @@ def test_of_patterns_the_longest_that_fits_counts_and_a_whole_name_before_all() 
 def test_without_a_word_one_policy_is_everybodys_and_each_of_several_that_of_its_own_name() -> None:
     assert agents.table(config(policies={"all": {}})["multiagent"]) == {"*": "all"}
     assert agents.table(config(TWO)["multiagent"]) == {"hunters": "hunters", "prey": "prey"}
-    assert agents.table(config(policies={"a": {}}, policy_mapping_fn=len)["multiagent"]) is None
+    assert agents.table(config(policies={"a": {}, "b": {}}, policy_mapping_fn=len)["multiagent"]) is None
+    assert agents.table(config(policies={"a": {}}, policy_mapping_fn=len)["multiagent"]) == {"*": "a"}
 
 
 def test_an_experiment_may_hold_rllibs_four_values_and_a_function() -> None:
@@ -178,3 +180,8 @@ def test_sagemaker_is_told_of_the_reward_of_each_policy_as_far_as_there_is_room(
     )
     assert found is not None and found.group(1) == "-1.5"
     assert len(metric_definitions.definitions([f"p{number}" for number in range(99)])) == 40
+
+
+def test_an_agent_that_no_training_has_seen_is_told_with_what_would_know_it() -> None:
+    with pytest.raises(UserError, match=r"no policy for the agent 7; it knows 0; .*a table of patterns, knows"):
+        Playing({"0": "a"}, lambda _: pytest.fail("nobody plays")).policy_of(7)

@@ -75,6 +75,18 @@ def test_whole_numbers_may_be_of_a_box(lab: Lab) -> None:
     assert lab.batches()[0]["actions"] == [[0.0], [1.0]]
 
 
+def test_a_name_with_brackets_is_a_name(lab: Lab) -> None:
+    flags = ("--observation=obs[0],obs[1]", *FLAGS[1:])
+    assert lab.convert(TABLE.replace("obs_x", "obs[0]").replace("obs_y", "obs[1]"), *flags) == 0
+    assert lab.batches()[0]["obs"] == [[0.1, 1], [0.2, 2]]
+
+
+@pytest.mark.parametrize("end", ["\n\n", ",,,,,,\n,,,,,,\n", "\r\n \r\n"])
+def test_empty_lines_at_the_end_are_none(lab: Lab, end: str) -> None:
+    assert lab.convert(TABLE + end) == 0
+    assert [len(batch["t"]) for batch in lab.batches()] == [2, 2]
+
+
 def test_an_npz_is_read_as_d4rl_names_its_arrays(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "hopper.npz"
     arrays = {
@@ -103,6 +115,9 @@ def test_an_npz_is_read_as_d4rl_names_its_arrays(lab: Lab, tmp_path: Path) -> No
         ("0,4,0,0.5", "0,4,0", "row 5: 6 values, and the header has 7"),
         ("0,4,0,0.5", "0,4,0,0", "row 5: p = 0: expected more than 0"),
         ("obs_x", "obs_y", "row 1: two columns have one name"),
+        (",", ";", "row 1: ';' stands between the columns, and a comma is expected"),
+        (",", "\t", "row 1: '\\t' stands between the columns, and a comma is expected"),
+        ("0.25\nb", "0.25\n\nb", "row 4: 0 values, and the header has 7"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_row(

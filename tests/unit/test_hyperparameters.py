@@ -286,6 +286,8 @@ class TestPrecedence:
         mine = {**BARE, "config": {"callbacks": print, "lr_schedule": ((0, 1.0), (1, 0.5))}}
 
         assert job("experiment=mine", mine=mine).trial["config"]["callbacks"] is print
+        older = {**BARE, "config": {"callbacks": {"on_episode_end": print}}}
+        assert job("experiment=mine", mine=older).trial["config"]["callbacks"] == {"on_episode_end": print}
 
     @pytest.mark.parametrize(
         ("experiment", "expected"),
@@ -294,6 +296,16 @@ class TestPrecedence:
             ({**BARE, "config": {"lr": "fast"}}, 'rl.training.config.lr = "fast": expected a number'),
             ({**BARE, "config": None}, "rl.training.config = null: expected an object"),
             ({"run": "PPO"}, 'experiment = "mine": env = null: expected a string'),
+            ({"training": BARE}, "run = null: expected a string; give what is in its training, without that around it"),
+            ({"run": "PPO", "config": {"env": "E"}}, "give it beside config, not in it: {'env': 'E', 'config': {…}}"),
+            (
+                {"run": "PPO", "env": int},
+                "int'>\": expected a string; give a class its name in ENVS of envs.py, and that",
+            ),
+            (
+                {**BARE, "config": {"callbacks": {"on_episode_end": 1}}},
+                'callbacks = {"on_episode_end": 1}: Python code',
+            ),
         ],
     )
     def test_an_experiment_is_checked_like_a_hyperparameter(self, experiment: Dict[str, Any], expected: str) -> None:

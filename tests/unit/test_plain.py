@@ -47,6 +47,39 @@ def test_any_value_has_a_form_that_json_takes(given: Any, held: Any, read: Any) 
     assert json.loads(json.dumps(plain.shown(given))) == read
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"start": (1, 2), "rewards": {0: -1.0, (4, 4): 1.0}, "walls": {(0, 1), (2, 3)}, "name": None},
+        {"free": frozenset([1, 2]), "list": [(True, "text"), [{"deep": (0.5,)}]]},
+    ],
+)
+def test_constants_that_json_does_not_hold_are_written_as_python_writes_them(given: Any) -> None:
+    text = plain.literal(given)
+    assert text is not None and plain.from_literal(text) == given
+    assert list(plain.changed(given, "env_config")) == []
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"size": 5, "doors": [1, {"at": None}]}, {"size": np.int64(5)}, {"end": (np.inf,)}]
+)
+def test_what_json_holds_has_no_other_text(given: Any) -> None:
+    assert plain.literal(given) is None
+    assert list(plain.changed(given, "env_config")) == []
+
+
+def test_what_is_no_constant_is_found_and_the_rest_is_kept() -> None:
+    given = {"start": (1, 2), "scale": np.ones(2), "engine": [Callbacks], "at": {"path": Path("/data")}}
+    assert plain.from_literal(plain.literal(given) or "") == {"start": (1, 2), "scale": [1, 1], "at": {"path": "/data"}}
+    assert list(plain.changed(given, "env")) == ["env.scale", "env.engine.0", "env.at.path"]
+
+
+@pytest.mark.parametrize("text", ["__import__('os').getcwd()", "(", "x", "[" * 10_000])
+def test_a_text_that_is_no_constant_is_refused_and_never_run(text: str) -> None:
+    with pytest.raises(ValueError, match="no constant of Python"):
+        plain.from_literal(text)
+
+
 def test_numbers_of_numpy_become_pythons_and_all_else_stays() -> None:
     array = np.zeros(2)
     made = plain.numbers({"lr": np.float32(0.25), "list": [np.int32(1)], "tuple": (np.bool_(False),), "array": array})

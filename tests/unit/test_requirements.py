@@ -9,6 +9,7 @@ import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -19,13 +20,13 @@ from rl_app.job.sagemaker import Paths
 OURS = metadata.version("tabulate")
 
 
-def wheel(folder: Path, version: str) -> Path:
-    """A package of the image's in another version, as a wheel."""
-    file = folder / f"tabulate-{version}-py3-none-any.whl"
-    about = f"tabulate-{version}.dist-info"
+def wheel(folder: Path, version: str, name: str = "tabulate") -> Path:
+    """A package as a wheel; by default one of the image's, in another version."""
+    file = folder / f"{name}-{version}-py3-none-any.whl"
+    about = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as packed:
-        packed.writestr("tabulate.py", f"__version__ = {version!r}\n")
-        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tabulate\nVersion: {version}\n")
+        packed.writestr(f"{name}.py", f"__version__ = {version!r}\n")
+        packed.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         packed.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         packed.writestr(f"{about}/RECORD", "")
     return file
@@ -35,6 +36,18 @@ def wheel(folder: Path, version: str) -> Path:
 def source(tmp_path: Path) -> Path:
     (tmp_path / "requirements.txt").write_text(f"{wheel(tmp_path, '0.0.1')}\n")
     return tmp_path
+
+
+@pytest.mark.parametrize("whose", [None, requirements.HELD, requirements.MINE])
+def test_a_package_that_lies_beside_its_requirements_is_found_there(
+    whose: Optional[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "requirements.txt").write_text(f"./{wheel(source, '1.0', 'ownmaze').name}\n")
+    monkeypatch.chdir(tmp_path)
+    modules = requirements.install(Path("source"), Path("packages"), whose)
+    assert modules is not None and (modules / "ownmaze.py").exists()
 
 
 def test_a_programs_conflict_is_told_with_the_setting_that_ends_it(source: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional
 
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.fitting import check_horizon, check_spaces
-from rl_app.envs.contract.trial import TRIAL_STEPS, allowed
+from rl_app.envs.contract.trial import TRIAL_STEPS, allowed, check_sent
 from rl_app.envs.contract.vector import ONE_BY_ONE
 from rl_app.errors import UserError
 from rl_app.job.settings import PREFIX
@@ -31,7 +31,8 @@ def try_out_agents(env: Any, name: str, run: str, config: Mapping[str, Any], see
     for _ in range(TRIAL_STEPS):
         actions = {agent: allowed(env.known[agent].action_space, each) for agent, each in observations.items()}
         seen = set(env.known)
-        found, _, dones, _ = env.step(actions)
+        found, _, dones, infos = env.step(actions)
+        check_sent(infos, env, name, config)
         for agent in [each for each in env.known if each not in seen]:
             _check(env.known[agent], name, run, config, seed)
         observations = {agent: each for agent, each in found.items() if not dones.get(agent)}

@@ -14,10 +14,10 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Tuple
 import gym
 
 from rl_app.envs.contract import newer
-from rl_app.envs.contract.blame import blamed
+from rl_app.envs.contract.blame import blamed, giver
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
-from rl_app.envs.contract.watchdog import WATCHDOG, watched
+from rl_app.envs.contract.watchdog import WATCHDOG, closed, watched
 from rl_app.job.settings import Settings
 
 FOUR = "(observation, reward, done, info)"
@@ -77,8 +77,8 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
     def seed(self, seed: Any = None) -> Any:
         return self._watched("seed", self.env.seed, seed)
 
-    def close(self) -> Any:
-        return self._watched("close", self.env.close)
+    def close(self) -> None:
+        closed(self._name, self._deadline_s, self.env.close)
 
     def reset(self, **kwargs: Any) -> Any:
         observation = self._watched("reset", self.env.reset, **kwargs)
@@ -96,7 +96,7 @@ class CheckedEnv(gym.Wrapper):  # type: ignore[misc]  # gym has no types
         try:
             result = self.env.step(action)
         except Exception as error:
-            raise blamed(error, self._name, "step") from error
+            raise blamed(error, self._name, "step", giver(self.env, "step")) from error
         finally:
             del WATCHDOG.calls[thread]
         if not isinstance(result, tuple) or len(result) != 4:

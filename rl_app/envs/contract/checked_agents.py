@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from gym import spaces
 from ray.rllib.env import MultiAgentEnv
 
 from rl_app.envs.contract.agents import SPACES
@@ -17,7 +18,7 @@ from rl_app.envs.contract.blame import defined, gave
 from rl_app.envs.contract.checked import Manner
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
-from rl_app.envs.contract.watchdog import watched
+from rl_app.envs.contract.watchdog import closed, watched
 from rl_app.errors import UserError
 from rl_app.spaces.description import describe
 
@@ -72,6 +73,7 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
     def checks_of(self, agent: Any) -> Checks:
         """Return the checks of an agent; raises UserError where its spaces are not known."""
         if agent not in self.known:
+            self._check_sorted(agent)
             self.known[agent] = Checks(
                 Place(self.env, *self._spaces_of(agent)), f"{self._name}, agent {agent}", self._manner
             )
@@ -80,8 +82,10 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
     def seed(self, seed: Any = None) -> Any:
         return self._watched("seed", self.env.seed, seed) if hasattr(self.env, "seed") else None
 
-    def close(self) -> Any:
-        return self._watched("close", self.env.close) if hasattr(self.env, "close") else None
+    def close(self) -> None:
+        """Close it, where it can be."""
+        if hasattr(self.env, "close"):
+            closed(self._name, self._manner.deadline_s, self.env.close)
 
     def render(self, mode: str = "human", **_: Any) -> Any:
         """Draw it; raises NotImplementedError where it has no ``render``."""
@@ -93,6 +97,7 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         observations = self._by_agent("reset", "observations", self._watched("reset", self.env.reset))
         if not observations:
             raise self._wrong("reset", "no observation, so that nobody acts")
+        self._check_by_agent(observations)
         self._playing = set(observations)
         return self._observed("reset", observations)
 
@@ -118,6 +123,24 @@ class CheckedAgents(MultiAgentEnv):  # type: ignore[misc]  # Ray has no types
         if name.startswith("_") or name == "env":
             raise AttributeError(name)
         return getattr(self.env, name)
+
+    def _check_by_agent(self, observations: ByAgent) -> None:
+        """Refuse a Dict of Gym's in which the agents' spaces stand, for it is the space of one agent's observations."""
+        declared = getattr(self.env, SPACES[0], None)
+        parts = set(declared.spaces) if isinstance(declared, spaces.Dict) else set()
+        if parts.issuperset(observations) and not any(isinstance(each, Mapping) for each in observations.values()):
+            kind = "is a Dict of Gym's, which is the space of one agent; give the spaces by agent as a dict of Python's"
+            raise UserError(f"env = {self._name}: its {SPACES[0]} {kind}{defined(type(self.env))}")
+
+    def _check_sorted(self, agent: Any) -> None:
+        """Refuse an agent whose name cannot be sorted with the others', as RLlib sorts them at an episode's end."""
+        for other in list(self.known)[:1]:
+            try:
+                sorted((other, agent))
+            except TypeError:
+                names = f"its agents {other!r} and {agent!r}"
+                one_type = "RLlib sorts agents by name, and these cannot be compared: give all names one type"
+                raise UserError(f"env = {self._name}: {names}: {one_type}{defined(type(self.env))}") from None
 
     def _spaces_of(self, agent: Any) -> Tuple[Any, ...]:
         """Return an agent's two spaces: those that the environment declares, else those that its policy has."""

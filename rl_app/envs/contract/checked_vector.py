@@ -12,7 +12,7 @@ from rl_app.envs.contract.checked import Manner
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
 from rl_app.envs.contract.vector import inner_envs
-from rl_app.envs.contract.watchdog import watched
+from rl_app.envs.contract.watchdog import closed, watched
 
 COLUMNS = ("observations", "rewards", "dones", "infos")
 
@@ -25,6 +25,7 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
 
     def __init__(self, env: Any, name: str, manner: Manner, seed: Optional[int]) -> None:
         self.env, self.num_envs = env, env.num_envs
+        self._name, self._deadline_s = name, manner.deadline_s
         self._watched = partial(watched, name, manner.deadline_s)
         self._checks = Checks(env, name, manner)
         self.declared = self._checks.declared
@@ -63,7 +64,7 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
     def close(self) -> None:
         """Close it, where it can be."""
         if hasattr(self.env, "close"):
-            self._watched("close", self.env.close)
+            closed(self._name, self._deadline_s, self.env.close)
 
     def _column(self, where: str, what: str, column: Any) -> Any:
         """Return the column, which has to have as many values as there are environments."""

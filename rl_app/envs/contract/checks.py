@@ -9,7 +9,7 @@ import gym
 
 from rl_app import plain
 from rl_app.envs.contract.actions import acts, copied
-from rl_app.envs.contract.blame import blamed, defined, gave
+from rl_app.envs.contract.blame import blamed, defined, gave, giver
 from rl_app.envs.contract.newer_spaces import from_gymnasium
 from rl_app.envs.contract.notices import say_once
 from rl_app.envs.contract.observations import MisfitError, NotFiniteError, Reader, shown, whole_number
@@ -19,6 +19,8 @@ from rl_app.spaces.description import Space, describe
 
 if TYPE_CHECKING:
     from rl_app.envs.contract.checked import Manner
+
+OBSERVATION = "observation"
 
 
 class Checks:
@@ -48,7 +50,7 @@ class Checks:
             space = getattr(self.own, which, None)
         except Exception as error:
             raise blamed(error, self._name, f"its {which}") from error
-        kind = defined(type(self._owner))
+        kind = defined(type(getattr(self.own, "unwrapped", self.own)))
         if not isinstance(space, gym.Space) and not from_gymnasium(space):
             raise UserError(f"env = {self._name}: its {which} is no gym.Space{kind}")
         try:
@@ -56,11 +58,6 @@ class Checks:
         except Exception as error:  # a space of the user's own
             known = "expected one of Box, Discrete, MultiDiscrete, MultiBinary, Tuple, Dict"
             raise UserError(f"env = {self._name}: its {which} {space}: {error}; {known}{kind}") from None
-
-    @property
-    def _owner(self) -> Any:
-        """Whose methods a person has written."""
-        return getattr(self.own, "unwrapped", self.own)
 
     def reward(self, where: str, given: Any) -> float:
         """Give the number that a reward is; ``where`` is the method that gave it."""
@@ -70,7 +67,7 @@ class Checks:
                 return reward
         except (TypeError, ValueError, OverflowError):
             pass
-        raise self.wrong(where, f"the reward {shown(given)}: expected a finite number")
+        raise self.wrong(where, f"the reward {shown(given)}: expected a finite number", "reward")
 
     def done(self, where: str, given: Any) -> bool:
         """Give the truth value that was given for ``done``."""
@@ -93,7 +90,7 @@ class Checks:
         try:
             read = self.reader.read(observation)
         except NotFiniteError as error:
-            raise self.wrong(where, f"an observation with {error}") from None
+            raise self.wrong(where, f"an observation with {error}", OBSERVATION) from None
         except MisfitError as error:
             raise self._misfit(where, error) from None
         if self._found.strays or self._found.casts:
@@ -101,11 +98,12 @@ class Checks:
         return read
 
     def _misfit(self, where: str, error: MisfitError) -> UserError:
-        return self.wrong(where, f"an observation outside its space {self.own.observation_space}: {error}")
+        outside = f"an observation outside its space {self.own.observation_space}: {error}"
+        return self.wrong(where, outside, OBSERVATION)
 
     def _tell(self, where: str) -> None:
         """Say what was met, once; strict, a stray is an error."""
-        (strays, casts), place = self._found, defined(getattr(self._owner, where, None))
+        (strays, casts), place = self._found, defined(giver(self.own, where, OBSERVATION))
         line = f"env = {self._name}: {where} gave"
         for cast in casts:
             say_once(f"{line} {cast}", f"{line} {cast}{place}")
@@ -115,11 +113,11 @@ class Checks:
             casts.clear()
             strays.clear()
             if self._strict:
-                raise self.wrong(where, reason)
+                raise self.wrong(where, reason, OBSERVATION)
             taken = "; it is trained on as it is, and strict_spaces=true makes it an error"
             say_once(f"{line} {outside}", f"{line} {reason}{place}{taken}")
         casts.clear()
 
-    def wrong(self, where: str, what: str) -> UserError:
-        """Make the error that says what a method gave, and where it is defined."""
-        return gave(self._name, self._owner, where, what)
+    def wrong(self, where: str, what: str, part: str = "") -> UserError:
+        """Make the error that says what a method gave, and where that is defined which gave the part in question."""
+        return gave(self._name, self.own, where, what, part)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from functools import partial
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Iterable, Mapping, Optional
 
 import gym
 
 from rl_app.envs import ENVS
 from rl_app.envs.contract import vector
 from rl_app.envs.contract.agents import has_agents
-from rl_app.envs.contract.blame import defined
+from rl_app.envs.contract.blame import blamed, defined
 from rl_app.envs.contract.checked import USUAL, CheckedEnv, Manner
 from rl_app.envs.contract.newer import adapted
 from rl_app.envs.contract.watchdog import WATCHDOG, watched
@@ -36,21 +36,33 @@ def creator(
     that is 0, and else as Gym has it.
 
     Raises:
-        UserError: no such environment, with the nearest known names.
+        UserError: no such environment, with the nearest known names; or the module of ``module:name`` fails.
     """
-    if name not in envs and name not in _gym_ids():
-        near = difflib.get_close_matches(name, [*envs, *_gym_ids()], n=3)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}")
-
-    constructor = envs.get(name)
+    constructor = envs.get(name) or _registered(name, envs)
     return lambda env_config: _create(name, seed, constructor, manner, num_envs, env_config)
+
+
+def _registered(name: str, envs: Iterable[str]) -> Callable[..., gym.Env]:
+    """Give the constructor of an environment that is registered with Gym, as ``name`` or by a module, ``module:name``.
+
+    It holds what was registered: of Ray's workers, and of what makes videos, none imports the module that did that.
+    """
+    try:
+        spec = gym.spec(name)
+    except gym.error.Error:
+        known = [*envs, *(each.id for each in gym.envs.registry.all())]
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}") from None
+    except Exception as error:
+        raise blamed(error, name, "importing its module") from error
+    return lambda env_config: spec.make(**env_config)
 
 
 def _create(
     name: str,
     seed: Optional[int],
-    constructor: Optional[Callable[..., gym.Env]],
+    constructor: Callable[..., gym.Env],
     manner: Manner,
     num_envs: Optional[int],
     env_config: Mapping[str, Any],
@@ -83,17 +95,12 @@ def _seeded(env: Any, seed: Optional[int], env_config: Mapping[str, Any]) -> Any
 
 def _constructed(
     name: str,
-    constructor: Optional[Callable[..., gym.Env]],
+    constructor: Callable[..., gym.Env],
     manner: Manner,
     num_envs: Optional[int],
     env_config: Mapping[str, Any],
 ) -> Any:
     WATCHDOG.start()
-    watched_call = partial(watched, name, manner.deadline_s, "its constructor")
-    if constructor is None:
-        return watched_call(gym.make, name, **env_config)
-    return watched_call(vector.construct, constructor, env_config, num_envs or None, manner.drawn)
-
-
-def _gym_ids() -> Any:
-    return [spec.id for spec in gym.envs.registry.all()]
+    construct = partial(vector.construct, constructor, env_config, num_envs or None, manner.drawn)
+    construct.__wrapped__ = constructor  # type: ignore[attr-defined]  # for whom is to blame
+    return watched(name, manner.deadline_s, "its constructor", construct)

@@ -99,7 +99,7 @@ class Newer(gym.Wrapper):  # type: ignore[misc]  # gym has no types
             raise self._wrong("step", f"{shown(given)} for {which}: expected True or False") from None
 
     def _wrong(self, where: str, what: str) -> Exception:
-        return gave(self._name, self.unwrapped, where, what)
+        return gave(self._name, self.env, where, what)
 
 
 def adapted(env: Any, name: str, seen: bool = False) -> Any:

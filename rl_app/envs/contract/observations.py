@@ -184,7 +184,8 @@ class Numbers:
             number = array[index]
             too_large = ", which is beyond float32," if np.isfinite(number) else ""
             raise NotFiniteError(f"{number}{too_large} at {self._where}{list(index) if index else ''}".rstrip())
-        outside = np.argwhere((array < self._low) | (array > self._high))
+        slack = _rounding(self._low, self._high) if self._is_float else 0
+        outside = np.argwhere((array < self._low - slack) | (array > self._high + slack))
         if len(outside):
             index = tuple(outside[0].tolist())
             self._found.strays.append(f"{array[index]} at {self._where}{list(index) if index else ''}".rstrip())
@@ -216,6 +217,12 @@ def _limits(leaf: Space, shape: Tuple[int, ...]) -> Tuple[Array, Array]:
     # As the observation's own dtype, so that comparing converts nothing
     least, most = (low.dtype.type(each) for each in (FLOAT32.min, FLOAT32.max))
     return np.maximum(low, least), np.minimum(high, most)
+
+
+def _rounding(low: Array, high: Array) -> Array:
+    """Return how far a number may be out of its bounds by rounding alone, a few of float32's last digits of them."""
+    sizes = [np.where(np.abs(side) < FLOAT32.max, np.abs(side), 1) for side in (low, high)]
+    return 4 * FLOAT32.eps * np.maximum(*sizes)
 
 
 def _all_of(dtype: Any, low: Array, high: Array) -> bool:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
+import cloudpickle  # type: ignore[import-untyped]
 import gym
 import numpy as np
 
 from rl_app.envs.contract import vector
 from rl_app.envs.contract.agents import has_agents
+from rl_app.envs.contract.blame import gave
 from rl_app.envs.contract.creation import Creator
 from rl_app.envs.contract.fitting import check_fit
+from rl_app.job.settings import PREFIX
 
 TRIAL_STEPS = 20
 
@@ -47,7 +50,8 @@ def try_out(
         env.action_space.seed(seed)
         observation = env.reset()
         for _ in range(TRIAL_STEPS):
-            observation, _, done, _ = env.step(allowed(env.action_space, observation))
+            observation, _, done, info = env.step(allowed(env.action_space, observation))
+            check_sent(info, env, name, config)
             if done:
                 observation = env.reset()
     finally:
@@ -69,6 +73,18 @@ def try_out_many(env: Any, seed: Optional[int]) -> None:
             observations = [env.reset_at(index) if done else found[index] for index, done in enumerate(dones)]
     finally:
         env.close()
+
+
+def check_sent(info: Any, env: Any, name: str, config: Mapping[str, Any]) -> None:
+    """Raise UserError where rollout workers, of which there are some, could not hand an info on to the trainer."""
+    if not config.get("num_workers"):
+        return
+    try:
+        cloudpickle.dumps(info)
+    except Exception as error:  # of whatever class is in it
+        why = f"which {type(error).__name__} says of it: {' '.join(str(error).split())}"
+        none = f"Ray's workers hand it on, and {PREFIX}config.num_workers=0 has none"
+        raise gave(name, env, "step", f"an info that cannot be pickled, {why}; {none}") from None
 
 
 def allowed(actions: gym.Space, observation: Any) -> Any:

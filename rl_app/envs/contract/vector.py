@@ -24,6 +24,35 @@ ONE_BY_ONE = ("normalize_actions", "monitor", "remote_worker_envs")
 Constructor = Callable[..., Any]
 
 
+class EnvConfig(Dict[str, Any]):
+    """What a constructor is given: ``env_config``, a copy of its own, and what RLlib says of the environment's place.
+
+    Attributes:
+        worker_index: of which worker it is; 0 in the trainer itself, before training, and in evaluations and videos.
+        vector_index: which of the worker's environments it is.
+        remote: whether it runs in a process of its own.
+    """
+
+    worker_index = 0
+    vector_index = 0
+    remote = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> EnvConfig:
+        """Give an environment its own, out of which its constructor may take things."""
+        own = cls(_copied(dict(given)))
+        for name in ("worker_index", "vector_index", "remote"):
+            setattr(own, name, getattr(given, name, getattr(cls, name)))
+        return own
+
+
+def _copied(value: Any) -> Any:
+    """Copy dicts and lists, all the way down, and nothing else: a table of data is as large as it is."""
+    if type(value) is dict:
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if type(value) is list else value
+
+
 def envs_at_once(constructor: Optional[Constructor], config: Mapping[str, Any]) -> Optional[int]:
     """Return how many the constructor is asked for in training; None where it knows nothing of that."""
     wanted = int(config.get("num_envs_per_worker", 1))
@@ -40,7 +69,7 @@ def construct(
         given[PARAMETER] = num_envs or 1
     if drawn and RENDER_MODE in parameters_of(constructor) and RENDER_MODE not in env_config:
         given[RENDER_MODE] = PICTURE
-    return constructor(dict(env_config), **given)
+    return constructor(EnvConfig.of(env_config), **given)
 
 
 def is_vector(env: Any) -> bool:

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from rl_app.envs.contract.blame import blamed
+from rl_app.envs.contract.notices import say_once
 from rl_app.errors import UserError, place_of
 from rl_app.job import sagemaker
 
@@ -106,6 +107,25 @@ def watched(
     try:
         return method(*arguments, **named)
     except Exception as error:
-        raise blamed(error, name, where) from error
+        raise blamed(error, name, where, method) from error
     finally:
         WATCHDOG.end(call)
+
+
+def closed(name: str, deadline_s: float, close: Callable[[], Any]) -> None:
+    """Close an environment. What it raises there is said once, and ends nothing: all that was wanted of it is done.
+
+    Raises:
+        UserError: it did not return in ``deadline_s`` seconds.
+    """
+
+    def close_or_say() -> None:
+        try:
+            close()
+        except Exception as error:
+            if isinstance(error, UserError):
+                raise
+            line = str(blamed(error, name, "close"))
+            say_once(line, f"{line}; it stays as it is")
+
+    watched(name, deadline_s, "close", close_or_say)

@@ -25,7 +25,7 @@ from rl_app.spaces.description import Array, shape_of
 def decode(reader: Reader, body: bytes) -> Query:
     """Read an observation a line, its numbers in the order of the flat vector's parts."""
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8-sig")  # spreadsheets begin with a mark of the encoding
     except UnicodeDecodeError as error:
         raise bad(f"body: byte {error.start} is no UTF-8") from None
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Any, Dict, List, Optional
 
 import numpy as np
@@ -25,9 +26,9 @@ def decode(reader: Reader, body: bytes) -> Query:
 
 
 def load(text: bytes, name: str) -> Any:
-    """Parse a JSON text; raises Refusal."""
+    """Parse a JSON text, which may begin with UTF-8's mark; raises Refusal."""
     try:
-        return orjson.loads(text)
+        return orjson.loads(text[len(BOM_UTF8) :] if text.startswith(BOM_UTF8) else text)
     except orjson.JSONDecodeError as error:
         said = str(error)
     if re.search(rb"\b(NaN|-?Infinity)\b", text) or "infinity" in said:
