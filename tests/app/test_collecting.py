@@ -31,10 +31,20 @@ class Waiting:
         return self._times
 
 
+@ray.remote(num_cpus=0)
+class Seeing:
+    """Sends 8 MB at once."""
+
+    def sample(self) -> SampleBatch:
+        return SampleBatch({"obs": np.ones((STEPS, 200_000))})
+
+
 @pytest.fixture(scope="module")
 def ray_runs() -> Iterator[None]:
-    with ray_runtime.running(detect()):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ray_runtime, "LARGEST_STORE", ray_runtime.SMALLEST_STORE)
+        with ray_runtime.running(detect()):
+            yield
 
 
 def played(seconds: List[float], fragments: int) -> List[int]:
@@ -58,6 +68,11 @@ def test_equal_workers_do_equal_shares_and_one_alone_does_all(ray_runs: None) ->
 def test_each_worker_plays_even_where_fewer_would_do(ray_runs: None) -> None:
     workers = [Waiting.remote(0.01) for _ in range(3)]
     assert collect(workers, STEPS, STEPS).count == 3 * STEPS
+
+
+def test_a_batch_may_be_larger_than_the_store_of_ray(ray_runs: None) -> None:
+    batch = collect([Seeing.remote(), Seeing.remote()], STEPS, 20 * STEPS)
+    assert batch["obs"].nbytes > 2 * ray_runtime.SMALLEST_STORE and batch["obs"].min() == 1
 
 
 @pytest.mark.parametrize(

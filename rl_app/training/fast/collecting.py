@@ -38,6 +38,15 @@ def collect(workers: Sequence[Any], steps_each: int, size: int) -> SampleBatch:
     return SampleBatch.concat_samples(samples)
 
 
+def received(fragment: Any) -> SampleBatch:
+    """Return a fragment that a worker has sent, copied.
+
+    That frees its room in Ray's object store. A batch that is larger than the store would not fit: a worker of this
+    host fails then, and for what another host sends Ray 0.8.5 waits for ever.
+    """
+    return ray_get_and_free(fragment).copy()
+
+
 class Asked:
     """A worker that plays a fragment, since when, and what its last one took, in seconds."""
 

@@ -6,11 +6,10 @@ from typing import Any, Dict, List, Mapping
 
 from ray.rllib.optimizers.policy_optimizer import PolicyOptimizer
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
-from ray.rllib.utils.memory import ray_get_and_free
 from ray.rllib.utils.sgd import standardized
 from ray.rllib.utils.timer import TimerStat
 
-from rl_app.training.fast.collecting import collect
+from rl_app.training.fast.collecting import collect, received
 from rl_app.training.fast.minibatches import Minibatches, simple, sliced
 from rl_app.training.fast.session import load_quickly
 from rl_app.training.fast.sgd import Loop
@@ -56,9 +55,10 @@ class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
             return collect(remote, fragment * envs, size)
         samples: List[SampleBatch] = []
         while sum(each.count for each in samples) < size:
-            if remote:
-                samples += ray_get_and_free([each.sample.remote() for each in remote])
-            else:
+            asked = [each.sample.remote() for each in remote]
+            while asked:
+                samples.append(received(asked.pop(0)))
+            if not remote:
                 samples.append(self.workers.local_worker().sample())
         return samples[0] if len(samples) == 1 else SampleBatch.concat_samples(samples)
 
