@@ -17,6 +17,7 @@ from tests.cloud.stub import arn
 from tests.cloud.test_sdk import remove_containers, settings_of_the_sdk
 from tests.image.conftest import image  # noqa: F401
 
+ARCHIVES = ("model.tar.gz", "output.tar.gz")
 EXAMPLE = str(ROOT / "examples" / "cartpole_sdk3.py")
 
 
@@ -49,7 +50,7 @@ import sys
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, SourceCode
 from sagemaker.train.model_trainer import Mode
-image, folder, source = sys.argv[1:]
+image, folder, source, count = sys.argv[1:]
 own = {
     "corridor": {"hyperparameters": {"experiment": "corridor", "rl.training.stop.training_iteration": 1}},
     "program": {
@@ -61,7 +62,7 @@ name = source.rpartition("/")[2]
 ModelTrainer(
     training_mode=Mode.LOCAL_CONTAINER,
     training_image=image,
-    compute=Compute(instance_type="local_cpu", instance_count=1),
+    compute=Compute(instance_type="local_cpu", instance_count=int(count)),
     base_job_name="own",
     local_container_root=folder,
     **own[name],
@@ -79,11 +80,26 @@ def test_code_of_ones_own_runs(
     tmp_path: Path,
 ) -> None:
     try:
-        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / source)], environ)
+        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / source), "1"], environ)
     finally:
         remove_containers(image)
     names = run(["tar", "-tzf", str(tmp_path / "compressed_artifacts" / "model.tar.gz")])
     assert left in names, printed
+
+
+def test_two_instances_train_one_trial(
+    sdk3_python: str,
+    image: str,  # noqa: F811
+    environ: Dict[str, str],
+    tmp_path: Path,
+) -> None:
+    try:
+        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / "corridor"), "2"], environ)
+    finally:
+        remove_containers(image)
+    assert "CPUs of 2 hosts)" in printed and re.search(r"algo-2: \d+ CPUs and 0 GPUs for algo-1", printed), printed
+    packed = {name: run(["tar", "-tzf", str(tmp_path / "compressed_artifacts" / name)]) for name in ARCHIVES}
+    assert "policy.onnx" in packed["model.tar.gz"] and "data/algo-2/train.log" in packed["output.tar.gz"], packed
 
 
 ASK = """
