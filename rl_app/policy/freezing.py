@@ -36,7 +36,7 @@ class MeanStd(NamedTuple):
 
 
 def freeze(policy: Any) -> FrozenPolicy:
-    """Freez the deterministic action of an RLlib TensorFlow policy, with what Ray 0.8.5's signature returns.
+    """Freeze the deterministic action of an RLlib TensorFlow policy, with what Ray 0.8.5's signature returns.
 
     The action is the distribution's mode, from ``_dist_inputs``: the policy's own sampled action is a
     ``tf.cond`` over the sampler and would drag it along.

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
 
 from rl_app.files import write_text
-from scripts.lib import cli, images
+from scripts.lib import cli, debian, images
 from scripts.lib.environments import ROOT
 from scripts.lib.images import FLAVORS, NAME, Image, docker
 
 EXAMPLES = """
 examples:
-  scripts/build            the CPU image: sagemaker-rllib:cpu, and :cpu-REVISION
-  scripts/build gpu        the GPU image, from Dockerfile.gpu
+  scripts/build                                        the CPU image: sagemaker-rllib:cpu, and :cpu-REVISION
+  scripts/build gpu                                    the GPU image, from Dockerfile.gpu
+  scripts/build --debian "xvfb libgl1 libglu1-mesa"    with packages of Debian's: :cpu-debian, :cpu-REVISION-debian-ID
 
 REVISION is git's, of 12 digits. Where the tree holds what is not committed it is REVISION-dirty-ID, with the first
 12 digits of the image's own id, so that one tag never stands for two images. The bill of materials (CycloneDX) is
-left in build/. The tag goes to standard output.
+left in build/. The tag goes to standard output. An image with packages of Debian's never takes the plain one's names:
+the ID in its tag is made from theirs, and its label sagemaker-rllib.debian lists them.
 Exit status: 0 built, 1 the build failed, 2 refused.
 """
 
@@ -30,10 +32,11 @@ Exit status: 0 built, 1 the build failed, 2 refused.
 def main(arguments: Sequence[str]) -> int:
     """Build, tag and describe one image; return the exit status."""
     options = parse(arguments)
+    packages = debian.wanted(options.debian)
     images.check_engine()
-    image = images.build(options.flavor)
+    image = images.build(options.flavor, packages=packages)
     written = write_sbom(image, ROOT / "build")
-    cli.note(f"{image.id}\n{written}\nnext: scripts/push {image.flavor}")
+    cli.note(f"{image.id}\n{written}\n{then(image.flavor, packages)}")
     print(image.local)
     return 0
 
@@ -42,7 +45,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = cli.parser("build", "Build the image for SageMaker, tagged with the git revision.", EXAMPLES)
     parser.add_argument("flavor", nargs="?", choices=FLAVORS, default="cpu", help="default: cpu")
+    debian.declare(parser)
     return parser.parse_args(list(arguments))
+
+
+def then(flavor: str, packages: Sequence[str]) -> str:
+    """Say what comes next, by the words that take the same image and not the plain one."""
+    push = f"next: scripts/push {flavor}"
+    if not packages:
+        return push
+    words = f'"{" ".join(packages)}"'
+    return f"{push} --debian {words}\nor in Docker here: {debian.SETTING}={words} scripts/train"
 
 
 # ---- the bill of materials ----

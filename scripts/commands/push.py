@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from rl_app.errors import UserError
-from scripts.lib import aws, cli, images, pushed_images, registries
+from scripts.lib import aws, cli, debian, images, pushed_images, registries
 from scripts.lib.cli import note
 from scripts.lib.images import FLAVORS, NAME, Image
 from scripts.lib.registries import Login
@@ -20,6 +20,7 @@ KEPT = 20
 EXAMPLES = """
 examples:
   scripts/push                                  the CPU image, built first, to ECR in your region
+  scripts/push --debian "xvfb libgl1"           with packages of Debian's, as scripts/build takes them
   scripts/push gpu --keep 5                     the repository keeps the last 5 images of each kind
   scripts/push --registry registry.local:5000   to any other registry, after `docker login registry.local:5000`
 
@@ -34,11 +35,12 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
     """Build and push one image; return the exit status."""
     options = parse(arguments)
     check(options)
+    packages = debian.wanted(options.debian)
     images.check_engine()
     session = None if options.registry else open_session()
     if session:
         aws.region_of(session)
-    image = images.build(options.flavor)
+    image = images.build(options.flavor, packages=packages)
     if session:
         pushed = push_to_ecr(image, aws.client(session, "ecr"), options.repository, options.keep)
     else:
@@ -53,6 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = cli.parser("push", "Push the image to a registry, ECR by default; jobs run it by its digest.", EXAMPLES)
     parser.add_argument("flavor", nargs="?", choices=FLAVORS, default="cpu", help="default: cpu")
+    debian.declare(parser)
     parser.add_argument("--repository", metavar="NAME", default=NAME, help=f"default: {NAME}")
     parser.add_argument("--registry", metavar="HOST[:PORT]", help="another registry than ECR")
     parser.add_argument("--keep", metavar="N", type=int, default=KEPT, help=f"images that ECR keeps; default: {KEPT}")

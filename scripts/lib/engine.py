@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from rl_app.errors import UserError
-from scripts.lib import compose
+from scripts.lib import compose, debian
 from scripts.lib.compose_build import Progress
 from scripts.lib.environments import ROOT
 
@@ -88,8 +88,10 @@ def run_service(
     its terminal: at a signal it ends, and leaves the container running.
 
     Raises:
-        UserError: a port that a service needs, on which the first one depends, is another's; or two mounts have a name.
+        UserError: a port that a service needs, on which the first one depends, is another's; two mounts have a name;
+            or the setting DEBIAN names what is no package.
     """
+    debian.wanted(root=root)
     check_mounts(mounts)
     needed = needed_services(service, root)
     check_ports(needed, root)

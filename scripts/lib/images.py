@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Sequence
 
 from rl_app.errors import JobError, UserError
-from scripts.lib import engine
+from scripts.lib import debian, engine
 from scripts.lib.environments import ROOT
 
 FLAVORS = ("cpu", "gpu")
@@ -55,8 +55,8 @@ def check_engine() -> None:
         raise UserError(f"no Docker engine: {reason}")
 
 
-def build(flavor: str, root: Path = ROOT) -> Image:
-    """Build the image from the tree as it is.
+def build(flavor: str, root: Path = ROOT, packages: Sequence[str] = ()) -> Image:
+    """Build the image from the tree as it is, where packages of Debian's are wanted besides under another name.
 
     Raises:
         UserError: no Dockerfile of this flavor, or no git revision.
@@ -67,12 +67,12 @@ def build(flavor: str, root: Path = ROOT) -> Image:
         raise UserError(f"{flavor}: there is no {dockerfile.name} here")
     revision = revision_of(root)
     epoch = {"SOURCE_DATE_EPOCH": str(revision.seconds), "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    name = f"{NAME}:{flavor}"
-    command = build_command(dockerfile, name, labels(flavor, revision), revision, root)
+    name = f"{NAME}:{flavor}{debian.variant(packages)}"
+    command = build_command(dockerfile, name, labels(flavor, revision, packages), revision, root)
     if subprocess.run(command, stdout=sys.stderr, env={**os.environ, **epoch}, check=False).returncode != 0:
         raise JobError(f"{name}: the build failed; Docker says above why")
     identity = docker("image", "inspect", "--format", "{{.Id}}", name)
-    image = Image(flavor, tag_of(flavor, revision, identity), identity)
+    image = Image(flavor, tag_of(flavor, revision, identity, packages), identity)
     docker("tag", name, image.local)
     return image
 
@@ -80,14 +80,15 @@ def build(flavor: str, root: Path = ROOT) -> Image:
 def build_command(dockerfile: Path, name: str, labels: Mapping[str, str], revision: Revision, root: Path) -> List[str]:
     """Return the command that builds: of the same revision the same image, as far as Docker and Debian allow."""
     described = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+    holding = ["--build-arg", f"{debian.SETTING}={labels[debian.LABEL]}"] if debian.LABEL in labels else []
     return [
         *("docker", "buildx", "build", "--load", "--platform", PLATFORM),
-        *("--build-arg", f"SOURCE_DATE_EPOCH={revision.seconds}"),
+        *("--build-arg", f"SOURCE_DATE_EPOCH={revision.seconds}", *holding),
         *("--file", str(dockerfile), "--tag", name, *described, str(root)),
     ]
 
 
-def labels(flavor: str, revision: Revision) -> Dict[str, str]:
+def labels(flavor: str, revision: Revision, packages: Sequence[str] = ()) -> Dict[str, str]:
     """Return the image's labels, by the names of the Open Container Initiative; their time is the commit's."""
     dirty = "-dirty" if revision.dirty else ""
     created = datetime.fromtimestamp(revision.seconds, timezone.utc)
@@ -98,13 +99,14 @@ def labels(flavor: str, revision: Revision) -> Dict[str, str]:
         "org.opencontainers.image.revision": f"{revision.commit}{dirty}",
         "org.opencontainers.image.version": f"{revision.short}{dirty}",
         "org.opencontainers.image.created": f"{created:%Y-%m-%dT%H:%M:%SZ}",
+        **({debian.LABEL: " ".join(packages)} if packages else {}),
     }
 
 
-def tag_of(flavor: str, revision: Revision, identity: str) -> str:
+def tag_of(flavor: str, revision: Revision, identity: str, packages: Sequence[str] = ()) -> str:
     """Return the tag that stands for this image alone."""
     dirty = f"-dirty-{identity.partition(':')[2][:12]}" if revision.dirty else ""
-    return f"{flavor}-{revision.short}{dirty}"
+    return f"{flavor}-{revision.short}{debian.mark(packages)}{dirty}"
 
 
 def revision_of(root: Path) -> Revision:

@@ -150,10 +150,13 @@ def test_the_script_pushes_to_a_host_and_port_and_prints_the_image_by_its_digest
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(images, "build", lambda flavor: small_image)
+    asked = []
+    monkeypatch.setattr(images, "build", lambda flavor, packages: asked.append((flavor, packages)) or small_image)
     monkeypatch.setattr(pushed_images, "REMEMBERED", tmp_path / "pushed.json")
     docker("login", "--username", registry.user, "--password", registry.password, registry.host)
-    assert push.main(["--registry", registry.host, "--repository", "team/rl"]) == 0
+    words = ["--registry", registry.host, "--repository", "team/rl", "--debian", "xvfb libgl1"]
+    assert push.main(words) == 0
+    assert asked == [("cpu", ("libgl1", "xvfb"))]
     (pushed,) = pushed_images.remembered(tmp_path / "pushed.json")
     assert capsys.readouterr().out == f"{registry.host}/team/rl@{pushed['digest']}\n"
 
@@ -161,7 +164,7 @@ def test_the_script_pushes_to_a_host_and_port_and_prints_the_image_by_its_digest
 def test_what_is_no_registry_is_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(images, "build", lambda flavor: pytest.fail("it was built"))
+    monkeypatch.setattr(images, "build", lambda flavor, packages: pytest.fail("it was built"))
     assert push.main(["--registry", "https://registry.local/path"]) == 2
     assert "--registry https://registry.local/path: expected HOST or HOST:PORT" in capsys.readouterr().err
 

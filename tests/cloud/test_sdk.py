@@ -78,6 +78,7 @@ def settings_of_the_sdk(folder: Path) -> Dict[str, str]:
 
 SHORT = {"rl.training.stop.training_iteration": 1, "rl.training.config.min_iter_time_s": 0.0}
 CORRIDOR, PROGRAM = ROOT / "examples" / "corridor", ROOT / "examples" / "program"
+OF_2020 = ROOT / "tests" / "image" / "old_job"
 CARTPOLE = [[0, 0, -0.2, -1], [0, 0, 0.2, 1]]
 
 
@@ -208,6 +209,18 @@ def test_two_instances_train_one_trial_with_an_environment_of_ones_own(on_two: s
     output = members(s3, "on-two/output/output.tar.gz")
     logs = sorted(name for name in output if name.endswith("train.log") and name.startswith("data/"))
     assert len(logs) == 2 and re.fullmatch(r"data/algo-2-\w+/train.log", logs[0]), output
+
+
+def test_a_program_of_2020_makes_its_own_cluster_of_two_instances(sdk: Sdk, s3: Any) -> None:
+    given = {
+        "source_dir": str(OF_2020),
+        "entry_point": "train.py",
+        "hyperparameters": {"rl.training.stop.training_iteration": 1},
+    }
+    printed = sdk.go("old-on-two", estimator="RLEstimator", given=given, hosts=2)
+    assert "nodes: 2" in printed and re.search(r"joined as algo-2-\w+", printed), printed
+    theirs = {"1/saved_model.pb", "checkpoint", "params.json"}
+    assert {*theirs, "policy.json", "policy.onnx"} <= members(s3, "old-on-two/output/model.tar.gz")
 
 
 def test_a_model_of_ones_own_environment_is_served(on_two: str) -> None:

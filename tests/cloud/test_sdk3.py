@@ -14,9 +14,10 @@ import pytest
 from scripts.lib.environments import ROOT
 from tests.cloud.conftest import KEYS, docker, free_port, run
 from tests.cloud.stub import arn
-from tests.cloud.test_sdk import remove_containers, settings_of_the_sdk
+from tests.cloud.test_sdk import OF_2020, remove_containers, settings_of_the_sdk
 from tests.image.conftest import image  # noqa: F401
 
+ARCHIVES = ("model.tar.gz", "output.tar.gz")
 EXAMPLE = str(ROOT / "examples" / "cartpole_sdk3.py")
 
 
@@ -49,19 +50,23 @@ import sys
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, SourceCode
 from sagemaker.train.model_trainer import Mode
-image, folder, source = sys.argv[1:]
+image, folder, source, count = sys.argv[1:]
 own = {
     "corridor": {"hyperparameters": {"experiment": "corridor", "rl.training.stop.training_iteration": 1}},
     "program": {
         "hyperparameters": {"tries": 2},
         "source_code": SourceCode(source_dir=source, entry_script="random_search.py"),
     },
+    "old_job": {
+        "hyperparameters": {"rl.training.stop.training_iteration": 1},
+        "source_code": SourceCode(source_dir=source, entry_script="train.py"),
+    },
 }
 name = source.rpartition("/")[2]
 ModelTrainer(
     training_mode=Mode.LOCAL_CONTAINER,
     training_image=image,
-    compute=Compute(instance_type="local_cpu", instance_count=1),
+    compute=Compute(instance_type="local_cpu", instance_count=int(count)),
     base_job_name="own",
     local_container_root=folder,
     **own[name],
@@ -79,11 +84,41 @@ def test_code_of_ones_own_runs(
     tmp_path: Path,
 ) -> None:
     try:
-        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / source)], environ)
+        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / source), "1"], environ)
     finally:
         remove_containers(image)
     names = run(["tar", "-tzf", str(tmp_path / "compressed_artifacts" / "model.tar.gz")])
     assert left in names, printed
+
+
+def test_two_instances_train_one_trial(
+    sdk3_python: str,
+    image: str,  # noqa: F811
+    environ: Dict[str, str],
+    tmp_path: Path,
+) -> None:
+    try:
+        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(ROOT / "examples" / "corridor"), "2"], environ)
+    finally:
+        remove_containers(image)
+    assert "CPUs of 2 hosts)" in printed and re.search(r"algo-2: \d+ CPUs and 0 GPUs for algo-1", printed), printed
+    packed = {name: run(["tar", "-tzf", str(tmp_path / "compressed_artifacts" / name)]) for name in ARCHIVES}
+    assert "policy.onnx" in packed["model.tar.gz"] and "data/algo-2/train.log" in packed["output.tar.gz"], packed
+
+
+def test_a_program_of_2020_makes_its_own_cluster_of_two_instances(
+    sdk3_python: str,
+    image: str,  # noqa: F811
+    environ: Dict[str, str],
+    tmp_path: Path,
+) -> None:
+    try:
+        printed = run([sdk3_python, "-c", OWN, image, str(tmp_path), str(OF_2020), "2"], environ)
+    finally:
+        remove_containers(image)
+    assert "nodes: 2" in printed and "joined as " in printed, printed
+    names = run(["tar", "-tzf", str(tmp_path / "compressed_artifacts" / "model.tar.gz")])
+    assert {"1/saved_model.pb", "checkpoint", "params.json"} <= set(names.split()), printed
 
 
 ASK = """

@@ -191,6 +191,14 @@ def test_a_second_job_stands_beside_the_first_and_runs_the_edited_source(stack: 
     assert len(stack.jobs()) == len(before) + 1 and set(before) < set(stack.jobs())
 
 
+def test_packages_of_debians_are_in_an_image_of_their_own(stack: Stack, up: Ran) -> None:
+    asked = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "train", "-c", "command -v tree; echo $RL_IMAGE")
+    for packages, said in (("tree", "/usr/bin/tree\nsagemaker-rllib:cpu-debian\n"), ("", "sagemaker-rllib:cpu\n")):
+        ran = stack.compose(*asked, DEBIAN=packages)
+        assert ran.status == 0 and ran.output.endswith(said), ran.output
+    assert "tree" not in ran.output
+
+
 def test_an_unreachable_store_is_one_line_and_status_2(stack: Stack, up: Ran) -> None:
     ran = stack.compose("run", "--rm", "-T", "--no-deps", "-e", "AWS_ENDPOINT_URL_S3=http://127.0.0.1:1", "train")
     assert ran.status == 2, ran.output

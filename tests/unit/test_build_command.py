@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
+from typing import Sequence
 
 import pytest
 
 from rl_app.errors import UserError
-from scripts.commands import build
-from scripts.lib import images
+from scripts.commands import build, push
+from scripts.lib import debian, engine, images
 from scripts.lib.environments import ROOT
 from scripts.lib.images import Image, Revision
 
@@ -39,6 +41,64 @@ def test_the_build_is_described_by_the_commit_alone() -> None:
         *("--build-arg", "SOURCE_DATE_EPOCH=1767225600"),
         *("--file", "/r/Dockerfile.cpu", "--tag", "name:cpu", "--label", "key=value", "/r"),
     ]
+
+
+def test_an_image_with_packages_of_debians_has_names_label_and_argument_of_its_own() -> None:
+    packages = debian.packages("--debian", "xvfb  libgl1 xvfb")
+    assert packages == debian.packages("--debian", "libgl1 xvfb") == ("libgl1", "xvfb")
+    labels = images.labels("cpu", CLEAN, packages)
+    assert labels == {**images.labels("cpu", CLEAN), "sagemaker-rllib.debian": "libgl1 xvfb"}
+    command = images.build_command(Path("Dockerfile.cpu"), "name", labels, CLEAN, Path("/r"))
+    assert command[command.index("DEBIAN=libgl1 xvfb") - 1] == "--build-arg"
+
+    tags = {images.tag_of("cpu", CLEAN, ID, names) for names in [(), packages, ("xvfb",)]}
+    assert len(tags) == 3 and {re.sub("[0-9a-f]{8}$", "ID", tag) for tag in tags - {"cpu-c5577041aa28"}} == {
+        "cpu-c5577041aa28-debian-ID"
+    }
+    assert re.fullmatch(
+        "cpu-c5577041aa28-debian-[0-9a-f]{8}-dirty-04fee02339a1", images.tag_of("cpu", DIRTY, ID, packages)
+    )
+
+
+def test_the_flag_comes_before_the_setting_and_none_is_the_plain_image(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DEBIAN", raising=False)
+    assert debian.wanted(None, tmp_path) == ()
+    (tmp_path / ".env").write_text("DEBIAN=jq wget\n")
+    assert debian.wanted(None, tmp_path) == ("jq", "wget")
+    assert debian.wanted("g++", tmp_path) == ("g++",)
+    assert debian.wanted("", tmp_path) == ()
+    monkeypatch.setenv("DEBIAN", "xvfb")
+    assert debian.wanted(None, tmp_path) == ("xvfb",)
+
+
+@pytest.mark.parametrize("wrong", ["Xvfb", "--reinstall", "xvfb;reboot", "jq-", "$(id)", "jq=1.6", "./jq.deb", "a/b"])
+def test_what_is_no_package_is_refused_before_anything_starts(
+    wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(images, "check_engine", lambda: pytest.fail("the engine was asked"))
+    said = f"= jq {wrong}: {wrong} is no package of Debian's; names are of a-z, 0-9 and . + -\n"
+    for command in (build, push):
+        assert command.main([f"--debian=jq {wrong}"]) == 2
+        assert capsys.readouterr().err == f"--debian {said}"
+    monkeypatch.setenv("DEBIAN", f"jq {wrong}")
+    with pytest.raises(UserError, match=re.escape(f"DEBIAN {said[:-1]}")):
+        engine.run_service("train", ["local", "train"], root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("packages", "said"),
+    [
+        ((), "next: scripts/push cpu"),
+        (
+            ("libgl1", "xvfb"),
+            'next: scripts/push cpu --debian "libgl1 xvfb"\nor in Docker here: DEBIAN="libgl1 xvfb" scripts/train',
+        ),
+    ],
+)
+def test_what_comes_next_takes_the_same_image(packages: Sequence[str], said: str) -> None:
+    assert build.then("cpu", packages) == said
 
 
 def test_the_bill_of_materials_names_every_package_and_depends_on_the_image_alone() -> None:
