@@ -18,11 +18,12 @@ from rl_app.job.sagemaker import Paths
 from rl_app.local import catching_up, compose, flags, hosts, joining
 from rl_app.local.checked_job import CheckedJob, check_job
 from rl_app.local.closing import finish, say
+from rl_app.local.durations import until_interrupted
 from rl_app.local.hints import Caller, caller_of
 from rl_app.local.hosts import Gathered
 from rl_app.local.opt_ml import base_of, has_last, stage
 from rl_app.local.record import INTERRUPTED, End, claim, final_metrics, heartbeat, utc_now
-from rl_app.local.request import JobRequest, parse, seconds_until_interrupted
+from rl_app.local.request import JobRequest, parse
 from rl_app.local.uploads import bring_checkpoints, upload
 from rl_app.machine import started_at
 from rl_app.stopping.child import Ended, caught_signals, start, supervise
@@ -164,7 +165,7 @@ def _play(
 
 def _limit(request: CheckedJob) -> Tuple[float, str]:
     """Return how many seconds the job may run, and what says so."""
-    interrupted, most = seconds_until_interrupted(request.asked), request.settings.max_run
+    interrupted, most = until_interrupted(request.asked.interrupt_after), request.settings.max_run
     if interrupted is not None and interrupted < most:
         return interrupted, "--interrupt-after"
     return most, MAX_RUN

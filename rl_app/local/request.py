@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from rl_app.experiments import EXPERIMENTS
 from rl_app.job import agents, hyperparameters, offline, sagemaker, user_code
 from rl_app.job.settings import PREFIX, Job, Settings
 from rl_app.local import channels, flags
+from rl_app.local.durations import max_run, until_interrupted
 from rl_app.machine import Machine
 from rl_app.policy.own_classes import NO_CLASSES
 
@@ -145,7 +145,7 @@ def parse(options: argparse.Namespace, command: str, environ: Mapping[str, str] 
         interrupt_after=options.interrupt_after,
         channels=channels.parse(options.channel or _words(environ, "CHANNELS")),
     )
-    seconds_until_interrupted(job)
+    until_interrupted(job.interrupt_after)
     return job
 
 
@@ -278,28 +278,6 @@ def settings_of(raw: Mapping[str, str], job: Optional[Job]) -> Settings:
         return job.settings
     subject = Path(raw.get("sagemaker_program", raw.get("experiment", Settings.experiment))).stem
     return Settings(experiment=subject, max_run=max_run(raw))
-
-
-def max_run(raw: Mapping[str, str]) -> int:
-    """Return the longest that the job may run, in seconds; raises UserError."""
-    text = raw.get("max_run", str(Settings.max_run))
-    try:
-        seconds = int(float(text))
-    except (ValueError, OverflowError):
-        seconds = 0
-    if seconds < 1:
-        raise UserError(f"max_run = {text}: seconds, at least 1")
-    return seconds
-
-
-def seconds_until_interrupted(request: JobRequest) -> Optional[float]:
-    """Return after how long a spot interruption is rehearsed, None for never; raises UserError."""
-    text = request.interrupt_after
-    if text is None:
-        return None
-    if not re.fullmatch(r"0*[1-9]\d{0,6}s?", text):
-        raise UserError(f"--interrupt-after {text}: whole seconds, at least 1, such as 20 or 20s")
-    return float(text.rstrip("s"))
 
 
 def with_another_seed(request: JobRequest, seed: Optional[int]) -> JobRequest:

@@ -14,7 +14,7 @@ from rl_app.cluster.proof import PASSWORD
 from rl_app.errors import UserError
 from rl_app.job import hyperparameters, sagemaker
 from rl_app.job.settings import Settings
-from rl_app.local import flags, request
+from rl_app.local import durations, flags, request
 from rl_app.local.request import JobRequest
 from rl_app.storage import layout
 from scripts.lib import (
@@ -162,7 +162,7 @@ def check(options: Options) -> Dict[str, str]:
     if options.volume < 1:
         raise UserError(f"--volume {options.volume}: at least 1 GB")
     raw = hyperparameters_of(job)
-    longest = request.max_run(raw)
+    longest = durations.max_run(raw)
     if options.max_wait is not None and options.max_wait < longest:
         raise UserError(f"--max-wait {options.max_wait}: less than max_run, {longest} s; it counts the running too")
     return raw
@@ -207,7 +207,7 @@ def resolve(options: Options, raw: Mapping[str, str], session: Any) -> TrainingR
     open_values.explain()
     store = (options.job.store or f"s3://{buckets.default(region, role.split(':')[4])}").rstrip("/")
     name = options.job.job or training_request.default_name(subject(options.job, raw))
-    longest = request.max_run(raw)
+    longest = durations.max_run(raw)
     reserved = training_request.reserved_hyperparameters(name, store, region, bool(options.job.code))
     job = TrainingRequest(
         name=name,
