@@ -28,7 +28,7 @@ def collect(workers: Sequence[Any], steps_each: int, size: int) -> SampleBatch:
     while under_way:
         (ready,), _ = ray.wait(list(under_way))
         done = under_way.pop(ready)
-        samples.append(ray_get_and_free(ready))
+        samples.append(received(ready))
         lacking -= samples[-1].count
         missing = math.ceil(lacking / steps_each) - len(under_way)
         now = time.monotonic()
