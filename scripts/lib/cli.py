@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import functools
 import os
 import re
@@ -16,6 +17,8 @@ from scripts.lib.set_up_steps import SetUpError
 
 Main = TypeVar("Main", bound=Callable[..., int])
 INTERRUPTED = 130
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What an output says that takes no more: a disk that is full or broken, and a terminal that is gone."""
 
 
 def parser(command: str, description: str, examples: str, **more: Any) -> argparse.ArgumentParser:
@@ -34,20 +37,61 @@ def command(main: Main) -> Main:
 
     @functools.wraps(main)
     def guarded(*arguments: Any, **named: Any) -> int:
+        open_streams()
         try:
-            status = main(*arguments, **named)
-            sys.stdout.flush()
-            return status
+            with readable():
+                return main(*arguments, **named)
         except (UserError, JobError, SetUpError) as error:
             note(str(error))
             return error.errno
         except KeyboardInterrupt:
             return INTERRUPTED
         except BrokenPipeError:  # who reads, such as `head`, has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            to_nowhere()
             return 128 + signal.SIGPIPE
 
     return cast(Main, guarded)
+
+
+def open_streams() -> None:
+    """Have the streams that were closed, as by a shell's >&-, lead nowhere, here and in what is started from here."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None or not is_given(number):
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)  # which dup2 leaves as it is where both are one
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+
+
+def is_given(number: int) -> bool:
+    """Tell whether a stream is open for what it is for.
+
+    Where it was closed, its number may be another file's by now, such as the program's own, which Python reads.
+    """
+    import fcntl  # Windows has none, which is told in one line elsewhere
+
+    try:
+        mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+    except OSError:
+        return False
+    return mode != (os.O_WRONLY if number == 0 else os.O_RDONLY)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Have what the block prints arrive where somebody reads it; raises JobError where it is a disk that is full."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:
+            raise
+        to_nowhere()
+        raise JobError(f"standard output: {error.strerror}") from None
+
+
+def to_nowhere() -> None:
+    """Have what is still to be printed go nowhere, for Python tries once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
