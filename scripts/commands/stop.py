@@ -109,11 +109,16 @@ def own_space() -> Optional[str]:
 
 
 def stop_process(name: str, pid: int, started: Optional[str]) -> None:
-    """Send SIGTERM to the job's process, unless its number is another's by now; raises UserError."""
+    """Send SIGTERM to the job's process, also where Ctrl-Z holds it, unless its number is another's by now.
+
+    Raises:
+        UserError: it has ended, or is another user's.
+    """
     if machine.started_at(pid) != started:
         raise UserError(f"{name}: its process {pid} has ended; `scripts/train --resume {name}` goes on")
     try:
         os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # a process that is suspended gets the other one only now
     except PermissionError:
         raise UserError(f"{name}: process {pid} is another user's, who can stop it") from None
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
+from rl_app import machine
 from rl_app.errors import UserError
 from rl_app.job import sagemaker
 from rl_app.storage import job_record, layout
@@ -52,12 +53,12 @@ class Job:
 
     @property
     def silent_s(self) -> Optional[float]:
-        """For how long a job that should be running has given no sign of life; None where all is well."""
+        """For how long a job that should be running has given no sign of life; None where it is alive, or has ended."""
         modified = time_of(self.record, "LastModifiedTime")
         if self.state != "InProgress" or "Local" not in self.record or modified is None:
             return None
         age = (datetime.now(timezone.utc) - modified).total_seconds()
-        return age if age > SILENT_S else None
+        return age if age > SILENT_S and not runs_here(self.record) else None
 
 
 # ---- finding ----
@@ -138,6 +139,14 @@ def read_record(store: Store, key: str) -> Optional[Record]:
 @lru_cache(maxsize=None)
 def _tell_once(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+def runs_here(record: Record) -> bool:
+    """Tell whether a process of the job is alive on this machine; it may be suspended, or its store away."""
+    local = record.get("Local", {})
+    if not Path("/proc/self/ns/pid").exists() or local.get("Space") != machine.process_space():
+        return False
+    return any(machine.started_at(int(pid)) == began for pid, began in local.get("Processes", {}).items())
 
 
 def began(job: Job) -> str:

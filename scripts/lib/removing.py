@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
-from rl_app import machine
 from rl_app.errors import JobError, UserError
 from rl_app.storage import layout
 from rl_app.storage.base import WORK
@@ -72,7 +71,7 @@ def remains_of(job: Job) -> Remains:
 
 def refuse_running(job: Job) -> None:
     """Raise UserError for a job that has not ended, or of which nothing tells."""
-    if is_copy(job) or job.state in ENDED or (job.silent_s is not None and not runs_here(job)):
+    if is_copy(job) or job.state in ENDED or job.silent_s is not None:
         return
     if job.state:
         raise UserError(f"{job.name}: it is {job.state}; `scripts/stop {job.name}` stops it")
@@ -84,14 +83,6 @@ def refuse_running(job: Job) -> None:
 def is_copy(job: Job) -> bool:
     """Tell whether it is what scripts/fetch has brought of a job that is kept elsewhere."""
     return isinstance(job.store, DirectoryStore) and (job.store.root / job.name / FETCHED).exists()
-
-
-def runs_here(job: Job) -> bool:
-    """Tell whether a process of the job is alive on this machine, though it gives no sign: it may be suspended."""
-    local = job.record.get("Local", {})
-    if not Path("/proc/self/ns/pid").exists() or local.get("Space") != machine.process_space():
-        return False
-    return any(machine.started_at(int(pid)) == began for pid, began in local.get("Processes", {}).items())
 
 
 def line_of(remains: Remains) -> str:

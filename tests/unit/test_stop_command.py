@@ -10,10 +10,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterator
 
+import psutil
 import pytest
 
 from rl_app import machine
 from scripts.commands import stop
+from tests.waiting import until
+
+LONG_AGO = "2026-01-31T12:00:00+00:00"
+OF_THE_DEAD = {"Host": "here", "Space": "another boot/1", "Processes": {"1": "12"}}
 
 
 @pytest.fixture
@@ -40,6 +45,15 @@ def asked(runs: Path) -> int:
 
 def test_the_job_gets_sigterm(process: Any, tmp_path: Path, capsys: Any) -> None:
     record(tmp_path, process.pid)
+    assert asked(tmp_path) == 0
+    assert process.wait(10) == -signal.SIGTERM
+    assert "first is being stopped" in capsys.readouterr().err
+
+
+def test_a_job_that_ctrl_z_holds_gets_it_too_also_after_a_minute(process: Any, tmp_path: Path, capsys: Any) -> None:
+    record(tmp_path, process.pid, LastModifiedTime=LONG_AGO)
+    process.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
     assert asked(tmp_path) == 0
     assert process.wait(10) == -signal.SIGTERM
     assert "first is being stopped" in capsys.readouterr().err
@@ -77,7 +91,7 @@ def test_another_users_job_is_refused(process: Any, tmp_path: Path, capsys: Any,
     ("more", "said"),
     [
         ({"TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}, "first has ended already: Completed"),
-        ({"LastModifiedTime": "2026-01-31T12:00:00+00:00"}, "first has died: no sign of life for "),
+        ({"LastModifiedTime": LONG_AGO, "Local": OF_THE_DEAD}, "first has died: no sign of life for "),
     ],
     ids=["ended", "died"],
 )
