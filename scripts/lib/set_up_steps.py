@@ -47,7 +47,20 @@ def fingerprint(root: Path, lock: str) -> str:
 
 @contextmanager
 def exclusive(root: Path, say: Say) -> Iterator[None]:
-    """Hold the lock that keeps two set-ups of one clone apart; wait for the other one."""
+    """Hold the lock that keeps two set-ups of one clone apart; wait for the other one.
+
+    Raises SetUpError for what the disk does not take.
+    """
+    try:
+        with _locked(root, say):
+            yield
+    except OSError as error:
+        where = "{}: {}".format(error.filename or root, error.strerror or error)
+        raise SetUpError("{}; a set-up writes 2 GB into {}, which has to be your own".format(where, root)) from None
+
+
+@contextmanager
+def _locked(root: Path, say: Say) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:

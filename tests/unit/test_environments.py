@@ -18,6 +18,7 @@ import pytest
 
 from scripts.lib import environments, interpreters, locked_uv, prerequisites, set_up_steps
 from scripts.lib.environments import HOST, IMAGE, ROOT, TEST, SetUpError
+from tests.mounts import disk
 from tests.waiting import until
 
 
@@ -229,6 +230,15 @@ def test_an_environment_of_the_users_own_is_left_alone(clone: Clone) -> None:
     with pytest.raises(SetUpError, match="move it away"):
         clone.ensure(IMAGE)
     assert theirs.read_text() == "home = /elsewhere\n"
+
+
+def test_a_clone_that_cannot_be_written_to_is_named_in_one_line(clone: Clone) -> None:
+    with disk(clone.root / ".tools", "1m", read_only=True):
+        other = clone.ensure_elsewhere(IMAGE)
+        _, said = other.communicate(timeout=60)
+    lock = clone.root / ".tools" / "lock"
+    reason = f"{lock}: Read-only file system; a set-up writes 2 GB into {clone.root}, which has to be your own"
+    assert said.splitlines()[-1] == f"scripts.lib.set_up_steps.SetUpError: {reason}"
 
 
 def test_two_set_ups_at_once_wait_for_one_another(clone: Clone) -> None:
