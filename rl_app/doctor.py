@@ -22,7 +22,7 @@ from rl_app.cuda import Gpu
 from rl_app.errors import JobError, UserError
 from rl_app.job import sagemaker
 from rl_app.storage.opening import open_store
-from rl_app.storage.s3_client import endpoint, without_password
+from rl_app.storage.s3_client import endpoint, open_url, without_password
 from rl_app.training import ray_runtime
 
 PACKAGES = ("ray", "gym", "numpy", "onnxruntime", "sagemaker-training", "boto3")
@@ -277,6 +277,6 @@ def _ask(address: str) -> None:
     """Raise UserError where nobody answers; a refusal is an answer."""
     try:
         with suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(address, timeout=STORE_DEADLINE_S).close()
+            open_url(urllib.request.Request(address), STORE_DEADLINE_S).close()
     except (OSError, ValueError) as error:
         raise UserError(f"{without_password(address)} does not answer: {getattr(error, 'reason', error)}") from None

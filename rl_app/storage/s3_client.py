@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import urlsplit
 
@@ -20,6 +21,12 @@ def endpoint(environ: Mapping[str, str]) -> Optional[str]:
 def is_loopback(address: Optional[str]) -> bool:
     """Tell whether an endpoint's URL is of this machine itself."""
     return urlsplit(address or "").hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def open_url(request: urllib.request.Request, timeout_s: float) -> Any:
+    """Ask a server and return its answer, by the proxies of the environment, of which none leads to this machine."""
+    proxies = [urllib.request.ProxyHandler({})] if is_loopback(request.full_url) else []
+    return urllib.request.build_opener(*proxies).open(request, timeout=timeout_s)
 
 
 def client_of(environ: Mapping[str, str], address: Optional[str]) -> Any:

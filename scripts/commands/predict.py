@@ -9,6 +9,7 @@ import urllib.request
 from typing import Any, Callable, List, Sequence
 
 from rl_app.errors import JobError, UserError
+from rl_app.storage.s3_client import open_url
 from scripts.lib import aws, cli
 
 DEADLINE_S = 60.0  # SageMaker's
@@ -91,7 +92,7 @@ def ask_url(url: str, content: bytes) -> str:
     """Ask a server by its address; raises what :func:`ask` does."""
     request = urllib.request.Request(f"{url.rstrip('/')}/invocations", content, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+        with open_url(request, DEADLINE_S) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         raise refusal(url, error.code, error.read().decode("utf-8", "replace")) from None

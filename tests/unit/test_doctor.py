@@ -137,7 +137,9 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def test_a_store_that_refuses_is_reached(server: str) -> None:
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"])
+def test_a_store_that_refuses_is_reached(server: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
     found = doctor.check_store({"AWS_ENDPOINT_URL_S3": server})
     assert (found.status, found.found) == (0, f"{server} answers; STORE names no bucket in it")
 
