@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections import deque
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Deque, Dict, Mapping, Optional, TextIO
+from typing import IO, Any, Deque, Dict, Iterator, Mapping, Optional, TextIO
 
 from rich.console import Console
 
@@ -19,16 +21,49 @@ def capture(log: Path) -> TextIO:
     """Send file descriptors 1 and 2 to ``log`` for the rest of the process; return what was standard output.
 
     Descriptors and not Python's streams, because Ray's and TensorFlow's C++ and Ray's workers write to those.
+    What is returned takes no harm where nobody reads any more.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    original = os.fdopen(os.dup(1), "w", buffering=1)
+    original = Person(io.FileIO(os.dup(1), "w"))
     descriptor = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
     return original
+
+
+class Person(io.TextIOWrapper):
+    """Where a person reads of a job, which goes on without where that takes no more.
+
+    It may be a pipe into `tee`, which ends by the same Ctrl-C that has the job save what it has learned, a terminal
+    that was closed, or a file on a disk that is full.
+    """
+
+    def __init__(self, output: io.FileIO) -> None:
+        encoding = sys.stdout.encoding
+        super().__init__(io.BufferedWriter(output), encoding=encoding, errors="replace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with self._unharmed():
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do so at once."""
+        with self._unharmed():
+            super().flush()
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            with open(os.devnull, "w") as nowhere, suppress(OSError):
+                os.dup2(nowhere.fileno(), self.fileno())
+                print(f"standard output: {error.strerror}; the job goes on without it", flush=True)
 
 
 class Display:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
 import re
+import signal
+import subprocess
 from pathlib import Path
+from typing import IO, List
 
 import pytest
 
-from tests.app.jobs import REPOSITORY
+from tests.app.jobs import REPOSITORY, local
 from tests.pty_run import Shown, on_terminal
 
 # Iterations of some tenths of a second, so that the bar, which is drawn anew some times a second, is seen in them
@@ -42,3 +48,52 @@ def test_a_job_on_a_terminal_says_each_thing_once_and_logs_its_iterations(column
         assert re.search("episode_reward_mean  [0-9.]+ [▁▂▃▄▅▆▇█]{2} [0-9.]+$", "\n".join(curve.lines), re.MULTILINE)
     else:
         assert "\x1b[" not in shown.raw
+
+
+def job(store: Path, output: int, iterations: int) -> "subprocess.Popen[bytes]":
+    """A job, all of whose words go to ``output``; the processes of an interrupted pipeline get a signal each."""
+    goal = (f"stop.training_iteration={iterations}", "stop.episode_reward_mean=1000")
+    words = local("cartpole", *goal, "--job", "heard", "--store", str(store))
+    return subprocess.Popen(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def left(store: Path) -> List[str]:
+    """The state of the job, and what it has left."""
+    record = json.loads((store / "heard/job.json").read_text())
+    reason = record.get("FailureReason", "")
+    return [record["TrainingJobStatus"], reason, *sorted(path.name for path in (store / "heard/output").glob("*.gz"))]
+
+
+def heard(stream: IO[bytes], word: bytes) -> None:
+    """Read up to a line with the word, as `head` does, and go."""
+    with stream:
+        assert any(word in line for line in stream)
+
+
+def test_ctrl_c_that_ends_tee_too_has_the_job_save_what_it_has_learned(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    process = job(tmp_path, theirs, 100000)
+    os.close(theirs)
+    heard(os.fdopen(ours, "rb"), b"iteration    2 ")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) == 130
+    assert left(tmp_path) == ["Stopped", "", "model.tar.gz", "output.tar.gz"]
+    log = (tmp_path / "heard/output/intermediate/train.log").read_text()
+    assert log.count("standard output: Broken pipe; the job goes on without it") == 1
+    assert "exporting the policy" in log
+
+
+def test_a_job_whose_output_is_on_a_full_disk_is_completed(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        assert job(tmp_path, full.fileno(), 2).wait(120) == 0
+    assert left(tmp_path) == ["Completed", "", "model.tar.gz", "output.tar.gz"]
+
+
+def test_a_terminal_that_is_closed_stops_the_job_which_saves(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = job(tmp_path, theirs, 100000)
+    os.close(theirs)
+    heard(os.fdopen(ours, "rb"), b"iteration    2 ")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(120) == 128 + signal.SIGHUP
+    assert left(tmp_path) == ["Stopped", "", "model.tar.gz", "output.tar.gz"]
