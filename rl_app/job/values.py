@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from typing import Any, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 from rl_app import algorithms
 from rl_app.algorithms import synonyms
@@ -153,12 +153,12 @@ def unknown(key: str, value: Any, siblings: Mapping[str, Any], known: Sequence[s
 
 def _closest(name: str, places: Mapping[str, str]) -> str:
     """Return the question after the nearest of the names, by its place; "" where none is near."""
-    return "".join(f"did you mean {places[other]}? " for other in difflib.get_close_matches(name, places, n=1))
+    return "".join(f"did you mean {places[other]}? " for other in _close(name, places))
 
 
 def _rather_close(name: str, places: Mapping[str, str]) -> str:
     """Return some names that are less near, where there are too many to list them all."""
-    close = difflib.get_close_matches(name, places, n=3, cutoff=0.5) if len(places) > FEW else []
+    close = _close(name, places, 3, 0.5) if len(places) > FEW else []
     return f"the nearest are {joined(places[other] for other in close)}; " if close else ""
 
 
@@ -177,8 +177,13 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[Tuple[str, Any]]
 
 
 def nearest(name: str, known: Any, prefix: str = "") -> str:
-    close: List[str] = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {prefix}{close[0]}? " if close else ""
+    return "".join(f"did you mean {prefix}{other}? " for other in _close(name, known))
+
+
+def _close(name: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> List[str]:
+    """List the names that are like this one, the nearest first, in whichever case it was typed."""
+    cased = {other.lower(): other for other in known}
+    return [cased[other] for other in difflib.get_close_matches(name.lower(), cased, most, cutoff)]
 
 
 def joined(names: Any) -> str:

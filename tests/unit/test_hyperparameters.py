@@ -202,6 +202,9 @@ class TestNames:
             ('rl.training={"run": "DQN"}', "not as a whole"),
             ("seed.x=1", 'seed = {"x": 1}: expected an integer or null'),
             ("experiment=cartpol", 'experiment = "cartpol": did you mean cartpole? one of cartpole'),
+            ("run=ppo", 'rl.training.run = "ppo": did you mean PPO? one of PPO, APPO'),
+            ("experiment=CartPole", 'experiment = "CartPole": did you mean cartpole? one of cartpole'),
+            ("config.LR=1", "did you mean rl.training.config.lr?"),
             ("run=PPPO", 'rl.training.run = "PPPO": did you mean PPO? one of PPO, APPO'),
         ],
     )
