@@ -96,13 +96,15 @@ def stamp(environment: Path) -> Path:
 
 
 def read_stamp(environment: Path) -> Dict[str, Any]:
-    """Read what the last complete set-up wrote; {} if there was none, or elsewhere, or its Python has gone."""
+    """Read what the last complete set-up wrote; {} if there was none, or elsewhere, or its Python does not run."""
     try:
         made: Dict[str, Any] = json.loads(stamp(environment).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     # Scripts in a virtual environment name its path: a copy of the clone needs one of its own.
-    return made if made["root"] == str(environment.parent) and interpreter(environment).exists() else {}
+    # where root has set it up, its Python may be in a folder of root alone
+    runs = os.access(str(interpreter(environment)), os.X_OK)
+    return made if made["root"] == str(environment.parent) and runs else {}
 
 
 def is_current(root: Path, locks: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
 from rl_app import machine
-from rl_app.errors import UserError
+from rl_app.errors import JobError, UserError
 from rl_app.job import sagemaker
 from rl_app.storage import job_record, layout
 from rl_app.storage.base import Store
@@ -122,14 +122,19 @@ def look_up(name: str, kept_in: NamedStore) -> Optional[Job]:
 
 
 def read_record(store: Store, key: str) -> Optional[Record]:
-    """Read a job's record: {} where it is no JSON object, None where there is no such file.
+    """Read a job's record: {} where it is no JSON object or another user's alone, None where there is no such file.
 
-    What is of a wrong type is left out, and told of once on standard error.
+    What is of a wrong type is left out, and told of once on standard error. Raises JobError where the store fails.
     """
     try:
         text = store.read(key)
     except FileNotFoundError:
         return None
+    except JobError as error:
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        _tell_once(str(error))
+        return {}
     record, wrong = job_record.read_what_is_sound(text, f"{store.url}/{key}")
     for line in wrong:
         _tell_once(line)

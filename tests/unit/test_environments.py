@@ -232,6 +232,15 @@ def test_an_environment_of_the_users_own_is_left_alone(clone: Clone) -> None:
     assert theirs.read_text() == "home = /elsewhere\n"
 
 
+def test_an_environment_whose_python_does_not_run_is_made_anew(clone: Clone) -> None:
+    clone.ensure(IMAGE)
+    python = clone.root / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text("")
+    clone.ensure(IMAGE)
+    assert clone.version("alpha") == "1.0"
+
+
 def test_a_clone_that_cannot_be_written_to_is_named_in_one_line(clone: Clone) -> None:
     with disk(clone.root / ".tools", "1m", read_only=True):
         other = clone.ensure_elsewhere(IMAGE)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Iterator
 
 import pytest
 
@@ -77,6 +78,30 @@ def test_jobs_come_newest_first_and_a_broken_record_is_one_of_them(tmp_path: Pat
     (tmp_path / "runs" / "no-job").mkdir()
     runs = stores.NamedStore("runs", DirectoryStore(tmp_path / "runs"))
     assert [job.name for job in jobs.all_of(runs)] == ["day-3", "day-2", "day-1", "broken"]
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody may read, for the time of which this process is nobody."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        for name in ("mine", "theirs"):
+            put(Path(folder), name, TrainingJobStatus="Completed")
+        (Path(folder) / "runs" / "mine" / "job.json").chmod(0o644)
+        (Path(folder) / "runs" / "theirs" / "job.json").chmod(0)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(os.getuid())
+
+
+def test_another_users_job_is_listed_as_far_as_it_can_be(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = stores.NamedStore("runs", DirectoryStore(shared / "runs"))
+    assert [(job.name, job.state) for job in jobs.all_of(runs)] == [("mine", "Completed"), ("theirs", "")]
+    said = f"store {shared}/runs: theirs/job.json: Permission denied"
+    assert capsys.readouterr().err.splitlines() == [said]
 
 
 @pytest.mark.parametrize(
