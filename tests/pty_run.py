@@ -41,7 +41,8 @@ def on_terminal(
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40 if columns else 0, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", **(environ or {})}
     for name in ("COLUMNS", "LINES", "NO_COLOR"):
-        environment.pop(name, None)
+        if name not in (environ or {}):
+            environment.pop(name, None)
     process = subprocess.Popen(words, cwd=cwd, env=environment, stdin=its, stdout=its, stderr=its)
     os.close(its)
     came, deadline = bytearray(), time.monotonic() + deadline_s

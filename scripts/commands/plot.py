@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -136,6 +137,7 @@ def draw_terminal(drawn: Sequence[Curve], axis: str, metric: str) -> None:
         plot.horizontal_line(reward, color="gray")
     plot.title(f"{metric}{''.join(f', goal {reward:g}' for reward in goals(drawn))}")
     plot.xlabel(axis)
-    plot.theme("clear" if not sys.stdout.isatty() else "pro")
+    coloured = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+    plot.theme("pro" if coloured else "clear")
     picture = plot.build()
-    print(picture if sys.stdout.isatty() else plot.uncolorize(picture))
+    print(picture if coloured else plot.uncolorize(picture))

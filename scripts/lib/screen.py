@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import List, Sequence
 
@@ -16,7 +17,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.rewards: List[float] = []
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def log(self, line: str) -> None:
         """Show one line of the job's log."""
@@ -38,7 +39,7 @@ class Screen:
         self._erase()
         self.live = False
         if self.rewards:
-            print(curve(self.rewards), file=sys.stderr, flush=True)
+            print(fitted(self.rewards), file=sys.stderr, flush=True)
 
     def _erase(self) -> None:
         if self.live:
@@ -46,7 +47,17 @@ class Screen:
 
     def _draw(self) -> None:
         if self.live and self.rewards:
-            print(curve(self.rewards), end="", file=sys.stderr, flush=True)
+            print(fitted(self.rewards), end="", file=sys.stderr, flush=True)
+
+
+def fitted(rewards: Sequence[float]) -> str:
+    """Draw the curve as wide as the terminal lets one line be, for it is drawn over."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
+    except OSError:  # no terminal
+        return curve(rewards)
+    room = columns - len(curve(rewards, 1))
+    return curve(rewards, max(1, min(WIDTH, room)))[: columns - 1]
 
 
 def curve(rewards: Sequence[float], width: int = WIDTH) -> str:

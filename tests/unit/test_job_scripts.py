@@ -22,6 +22,7 @@ import pytest
 from rl_app.storage.directory import DirectoryStore
 from scripts.lib.environments import IMAGE, ROOT, is_current
 from tests.made_jobs import LINES, archive, make, script
+from tests.pty_run import on_terminal
 from tests.store_contract import contents
 from tests.waiting import until
 
@@ -242,6 +243,17 @@ def test_the_reward_curve_is_drawn_in_the_terminal_and_as_a_picture(store: Direc
     assert one.shape == two.shape == (600, 1080, 3)
     assert orange(one) == 0 < orange(two), "the second job's curve"
     assert sorted(os.listdir(tmp_path)) == ["one.png", "store", "two.png"]
+
+
+@pytest.mark.parametrize(("setting", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_a_terminal_gets_colours_unless_it_wants_none(
+    setting: Dict[str, str], coloured: bool, store: DirectoryStore, tmp_path: Path
+) -> None:
+    make(store, "first")
+    words = [str(ROOT / "scripts" / "plot"), "first", "--store", "store", "-o", "one.png"]
+    shown = on_terminal(words, 80, tmp_path, environ=setting)
+    assert shown.status == 0 and "first: 100.00" in shown.raw
+    assert ("\x1b" in shown.raw) == coloured
 
 
 def test_another_metric_is_drawn_and_an_unknown_one_gets_the_nearest_name(

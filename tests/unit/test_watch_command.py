@@ -11,6 +11,8 @@ import pytest
 
 from scripts.commands import watch
 from scripts.lib import following, jobs
+from scripts.lib.environments import ROOT
+from tests.pty_run import Shown, on_terminal
 
 LINE = "iteration    {}  episode_reward_mean: {:.2f}  min: 1.00  episode_reward_max: 9.00  5 episodes"
 
@@ -105,3 +107,26 @@ def test_a_store_without_the_job_is_refused(tmp_path: Path, capsys: Any) -> None
     (tmp_path / "runs").mkdir()
     assert watch.main(["first", "--store", str(tmp_path / "runs")]) == 2
     assert "first: no such job in" in capsys.readouterr().err
+
+
+def terminal(job: LocalJob, columns: int, **environ: str) -> Shown:
+    """A job of a hundred iterations, as it is followed on a terminal so wide."""
+    job.write("".join(LINE.format(number, 20 + number) + "\n" for number in range(1, 101)))
+    job.record("Completed")
+    words = [str(ROOT / "scripts" / "watch"), "first", "--store", str(job.runs)]
+    return on_terminal(words, columns, job.runs.parent, environ=environ)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_curve_fits_the_terminal_on_which_it_is_drawn_over(columns: int, job: LocalJob) -> None:
+    shown = terminal(job, columns)
+    curves = [line for line in shown.lines if line.startswith("episode_reward_mean ")]
+    assert shown.status == 0 and len(curves) > 100
+    assert max(map(len, curves)) < columns
+    assert curves[-1].endswith(" 120.0") and "21.0 ▁" in curves[-1]
+
+
+def test_a_terminal_that_draws_nothing_over_gets_lines_alone(job: LocalJob) -> None:
+    shown = terminal(job, 80, TERM="dumb")
+    assert shown.status == 0 and "\x1b" not in shown.raw
+    assert sum(line.startswith("episode_reward_mean ") for line in shown.lines) == 1
