@@ -13,7 +13,7 @@ from rl_app.errors import UserError
 from rl_app.job import hyperparameters, metrics, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Paths
 from rl_app.job.settings import PREFIX, Job, Settings
-from rl_app.local import channels
+from rl_app.local import channels, compose
 from rl_app.local.channels import Data
 from rl_app.local.hints import Caller
 from rl_app.local.opt_ml import base_of, check_base
@@ -75,6 +75,7 @@ def check_job(
     machine = None if hosts else detect()
     check(asked, machine)
     store = open_store(asked.store or environ.get("STORE") or "runs", environ)
+    compose.check_store(store, environ)
     if asked.command == "evaluate":
         models, settings = _evaluation(asked, store, environ)
         base = _work(work, store, asked.name, environ)

@@ -15,6 +15,7 @@ from rl_app.job import hyperparameters
 from rl_app.job.sagemaker import Paths
 from rl_app.local import hints, kept
 from rl_app.local.checked_job import CheckedJob
+from rl_app.local.hints import Caller
 from rl_app.local.record import INTERRUPTED, End, save
 from rl_app.local.uploads import whole
 from rl_app.reports import link
@@ -86,7 +87,7 @@ def _closing_words(request: CheckedJob, record: Record, end: End, left: Optional
     found = [] if request.is_evaluation else record.get("FinalMetricDataList", [])[:1]
     rewards = [f", {entry['MetricName']} {entry['Value']:.1f}" for entry in found]
     yield f"job {name}: {end.status} after {record.get('TrainingTimeInSeconds', 0)} s{''.join(rewards)}"
-    yield from _report(request.store, name)
+    yield from _report(request.store, name, request.caller)
     if "FailureReason" in record and not was_said(request, record, end):
         yield f"  why    {record['FailureReason']}"
     yield f"  files  {request.store.url}/{name}"
@@ -122,9 +123,9 @@ def _hints(request: CheckedJob, name: str, status: str) -> Iterator[str]:
         yield from hints.after(asked, name, status, request.settings.seed, left, request.caller)
 
 
-def _report(store: Store, name: str) -> Iterator[str]:
+def _report(store: Store, name: str, caller: Caller) -> Iterator[str]:
     with suppress(JobError):  # a store that fails has been told of
-        yield from link.line(store, name)
+        yield from link.line(store, name, folder=caller.folder, scripts=caller.scripts)
 
 
 def say(text: str) -> None:

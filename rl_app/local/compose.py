@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Mapping
 
+from rl_app.errors import UserError
 from rl_app.job.sagemaker import Paths
+from rl_app.storage.base import Store
+from rl_app.storage.directory import DirectoryStore
 
 OPT_ML = Path("/opt/ml")
+
+
+def check_store(store: Store, environ: Mapping[str, str]) -> None:
+    """Raise UserError for a directory of a container that is removed with all that is in it."""
+    if not (environ.get("RL_WORK_VOLUME") and isinstance(store, DirectoryStore)):
+        return
+    if not any(os.path.ismount(folder) for folder in (store.root, *list(store.root.parents)[:-1])):
+        raise UserError(f"store {store.url}: a directory of this container, which goes with it; s3://BUCKET[/PREFIX]")
 
 
 def link_opt_ml(paths: Paths, environ: Mapping[str, str]) -> None:

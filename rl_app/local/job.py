@@ -111,7 +111,8 @@ def _parse(argv: Sequence[str], environ: Mapping[str, str]) -> Tuple[JobRequest,
     parser.add_argument("--called", metavar="JSON", help="by scripts/: what of its command line the hints repeat")
     options = flags.read(parser, argv)
     asked = parse(options, options.command, environ)
-    caller = caller_of(options.called, asked, in_docker=bool(environ.get("RL_IMAGE")))
+    in_docker, store = bool(environ.get("RL_IMAGE")), environ.get("STORE", "")
+    caller = caller_of(options.called, asked, in_docker, store)
     caller = replace(caller, volume=environ.get("RL_WORK_VOLUME", ""))
     names = options.hosts.split(",") if options.hosts else []
     if names and asked.command == "evaluate":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Iterator, Optional, TextIO
@@ -30,24 +31,28 @@ def newest(home: Path) -> Optional[Path]:
     return max(there, key=lambda file: file.stat().st_mtime) if there else None
 
 
-def line(store: Store, name: str, stream: Optional[TextIO] = None) -> Iterator[str]:
+def line(
+    store: Store, name: str, stream: Optional[TextIO] = None, folder: str = "", scripts: str = "scripts"
+) -> Iterator[str]:
     """Yield the line that names the report: its file, a link where ``stream`` is a terminal, or what opens it.
 
     Args:
         stream: where the line goes; default: standard error.
+        folder: where it is read and a path is typed; default: here.
+        scripts: the scripts' folder, as it is typed there.
     """
     if not isinstance(store, DirectoryStore):
         if any(entry.key.endswith(f"/{layout.REPORT}") for entry in store.list(f"{name}/output")):
-            yield f"  report scripts/report {name}    opens it"
+            yield f"  report {shlex.quote(f'{scripts}/report')} {name}    opens it"
         return
     file = newest(store.root / name)
     if file is not None:
-        yield f"  report {linked(file, stream or sys.stderr)}"
+        yield f"  report {linked(file, stream or sys.stderr, folder)}"
 
 
-def linked(file: Path, stream: TextIO) -> str:
-    """Return the file's path, as short as it can be typed here; on a terminal a link that a click opens (OSC 8)."""
-    short = os.path.relpath(file)
+def linked(file: Path, stream: TextIO, folder: str) -> str:
+    """Return the file's path, as short as it can be typed; on a terminal a link that a click opens (OSC 8)."""
+    short = os.path.relpath(file, folder or os.curdir)
     shown = str(file) if short.startswith(os.pardir) else short
     if not stream.isatty() or os.environ.get("TERM") == "dumb":
         return shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Mapping
+from typing import Mapping, Optional
 from urllib.parse import unquote
 
 from rl_app.errors import UserError
@@ -22,14 +22,23 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ, make: bool = T
     Raises:
         UserError: not a URL of a store; unreachable; refused the credentials; missing, without ``make``.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme == "file":
-        return open_directory(Path(unquote(rest) if separator else url).expanduser().absolute(), make)
+    directory = directory_of(url)
+    if directory:
+        return open_directory(directory, make)
+    scheme, _, rest = url.partition("://")
     if scheme != "s3":
         raise UserError(f"store {url}: must be s3://BUCKET[/PREFIX] or a directory")
     bucket, _, prefix = rest.partition("/")
     check_bucket(bucket, f"store {url}")
     return open_bucket(bucket, checked(prefix.rstrip("/")) if prefix else "", environ, make)
+
+
+def directory_of(url: str) -> Optional[Path]:
+    """Return the directory that a store's URL names; None where it is of another kind, or empty."""
+    scheme, separator, rest = url.partition("://")
+    if not url or (separator and scheme != "file"):
+        return None
+    return Path(unquote(rest) if separator else url).expanduser().absolute()
 
 
 def fetch(url: str, file: Path) -> None:

@@ -11,7 +11,7 @@ from rl_app.job.settings import Evaluation
 from rl_app.local import flags, request
 from rl_app.local.hints import Caller
 from rl_app.local.request import JobRequest
-from scripts.lib import cli, engine, models, process
+from scripts.lib import cli, compose, engine, models, process
 
 EXAMPLES = """
 examples:
@@ -64,10 +64,12 @@ def parse(arguments: Sequence[str]) -> Start:
     flags.declare(parser, ["evaluate"])
     models.declare_engine(parser)
     options = flags.read(parser, arguments)
+    options.store, options.engine = compose.of_flags(options.store, options.engine)
     return Start(request.parse(options, "evaluate"), options.engine)
 
 
 def job_words(start: Start, placed: request.Place) -> List[str]:
     """Write the same request for `rl_app local evaluate`, elsewhere; ``placed`` says where files are there."""
-    caller = Caller(start.engine, store=start.job.store, code=start.job.code_words())
-    return [*start.job.to_words(placed), "--called", caller.to_json()]
+    job, (folder, scripts) = start.job, process.typed_in()
+    caller = Caller(start.engine, store=job.store, code=job.code_words(), folder=folder, scripts=scripts)
+    return [*job.to_words(placed), "--called", caller.to_json()]

@@ -8,7 +8,7 @@ from typing import Callable, List, Optional, Sequence
 
 from rl_app.errors import UserError
 from rl_app.local.request import is_path
-from scripts.lib import cli, engine, models, process
+from scripts.lib import cli, compose, engine, models, process
 
 PORT = "8080"
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         return engine.run_service("serve", words, mounts(used.models), [f"127.0.0.1:{options.port}:8080"])
     os.environ.update(used.environ)
     words = job_words(options, used.models, os.path.abspath)
-    store = [] if "--store" in words else ["--store", os.environ.get("STORE") or "runs"]
+    store = [] if "--store" in words or os.environ.get("STORE") else ["--store", "runs"]
     return process.become(["serve", *words, "--port", options.port, *store, "--host", "127.0.0.1"])
 
 
@@ -55,6 +55,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     models.declare_engine(parser)
     parser.add_argument("--store", metavar="URL", help="s3://BUCKET[/PREFIX], or a directory (process only)")
     options = parser.parse_args(list(arguments))
+    options.store, options.engine = compose.of_flags(options.store, options.engine)
     options.port = options.port or os.environ.get("SERVE_PORT") or PORT
     return options
 

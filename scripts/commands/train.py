@@ -10,7 +10,8 @@ from rl_app.errors import UserError
 from rl_app.local import flags, request
 from rl_app.local.hints import Caller
 from rl_app.local.request import JobRequest
-from scripts.lib import cli, engine, models, process
+from rl_app.storage.opening import directory_of
+from scripts.lib import cli, compose, engine, models, process
 from scripts.lib.cli import note
 
 EXAMPLES = """
@@ -82,6 +83,7 @@ def parse(arguments: Sequence[str]) -> Start:
     parser.add_argument("--gpu", action="store_true", help="the GPU image, with this machine's GPUs; Docker only")
     parser.add_argument("--hosts", metavar="N", type=int, default=1, help="containers that train one job; Docker only")
     options = flags.read(parser, arguments)
+    options.store, options.engine = compose.of_flags(options.store, options.engine)
     check_hosts(options.hosts, options.engine, options.gpu)
     return Start(request.parse(options, "train"), options.engine, options.gpu, options.hosts)
 
@@ -108,7 +110,8 @@ def check_gpu(wanted: Optional[str]) -> None:
 
 def choose(wanted: Optional[str], store: Optional[str]) -> str:
     """Return the engine to run on, which it says, and why; raises UserError for one that cannot be had."""
-    folder = f"--store {store} is a directory of this machine" if store and "://" not in store else None
+    named, url = ("--store ", store) if store else ("STORE = ", os.environ.get("STORE", ""))
+    folder = f"{named}{url} is a directory of this machine" if directory_of(url) else None
     reason = folder or (engine.why_not() if wanted != "process" else None)
     if wanted == "docker" and reason:
         raise UserError(f"--engine docker: {reason}; --engine process trains without Docker")
@@ -120,7 +123,7 @@ def choose(wanted: Optional[str], store: Optional[str]) -> str:
 
 def job_words(start: Start, placed: request.Place) -> List[str]:
     """Write the same request for `rl_app local train`, elsewhere; ``placed`` says where files are there."""
-    job = start.job
+    job, (folder, scripts) = start.job, process.typed_in()
     caller = Caller(
         start.engine,
         start.gpu,
@@ -128,5 +131,7 @@ def job_words(start: Start, placed: request.Place) -> List[str]:
         job.code_words(),
         hosts=start.hosts,
         channels=job.channel_words(),
+        folder=folder,
+        scripts=scripts,
     )
     return [*start.job.to_words(placed), "--called", caller.to_json()]

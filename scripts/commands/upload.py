@@ -10,7 +10,8 @@ from typing import List, Sequence
 from rl_app.errors import UserError
 from rl_app.job import sagemaker
 from rl_app.storage.base import WORK
-from scripts.lib import cli, engine, process
+from rl_app.storage.opening import directory_of
+from scripts.lib import cli, compose, engine, process
 from scripts.lib.environments import ROOT
 
 EXAMPLES = """
@@ -30,6 +31,7 @@ Exit status: 0 all is in the store, 1 something is not, 2 refused.
 def main(arguments: Sequence[str]) -> int:
     """Bring what is kept of one job to its store; return the exit status."""
     options = parse(arguments)
+    options.store, options.engine = compose.of_flags(options.store, options.engine)
     sagemaker.check_job_name(options.job)
     store = ["--store", options.store] if options.store else []
     words = ["local", "upload", options.job, *store]
@@ -65,6 +67,5 @@ def choose(options: argparse.Namespace) -> str:
 
 def places_of(options: argparse.Namespace) -> List[Path]:
     """Return where jobs that run as processes of this machine lie."""
-    named = options.store or os.environ.get("STORE", "")
-    folder = [Path(named).expanduser().absolute() / WORK] if named and "://" not in named else []
-    return [*folder, ROOT / "runs" / WORK]
+    folder = directory_of(options.store or os.environ.get("STORE", ""))
+    return [*([folder / WORK] if folder else []), ROOT / "runs" / WORK]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from typing import Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional, Tuple
+
+from rl_app.errors import UserError
+from rl_app.storage.opening import directory_of
 
 COMPOSE = "compose"
 """What --store takes for it."""
@@ -15,6 +19,24 @@ def store_url(settings: Mapping[str, str]) -> str:
     """Return the bucket's URL, which STORE may name."""
     named = settings.get("STORE", "")
     return named if named.startswith("s3://") else STORE
+
+
+def of_flags(store: Optional[str], engine: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
+    """Return the store and the engine that are asked for, where `--store compose` is that of the jobs in Docker.
+
+    Raises:
+        UserError: it is asked for together with a process.
+    """
+    if store != COMPOSE:
+        return store, engine
+    if engine == "process":
+        raise UserError(f"--store {store}: the store of jobs in Docker; not together with --engine process")
+    return None, "docker"
+
+
+def of_containers(environ: Mapping[str, str] = os.environ) -> Dict[str, str]:
+    """Return what its containers are told otherwise: a STORE that is a directory of this machine is not theirs."""
+    return {"STORE": STORE} if directory_of(environ.get("STORE", "")) else {}
 
 
 def environ_of(settings: Mapping[str, str]) -> Dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from rl_app.errors import UserError
+from scripts.lib import compose
 from scripts.lib.compose_build import Progress
 from scripts.lib.environments import ROOT
 
@@ -92,6 +93,7 @@ def run_service(
     check_mounts(mounts)
     needed = needed_services(service, root)
     check_ports(needed, root)
+    ready = {**READY, **compose.of_containers()}
     container = f"rllib-{service}-{secrets.token_hex(4)}"
     workers = [f"{container}-{number}" for number in range(2, hosts + 1)]
     joined = ["--hosts", ",".join(workers)] if workers else []
@@ -99,10 +101,10 @@ def run_service(
         status = pull_missing(needed, forwarding) or build(service, forwarding)
         for each in workers:
             if status == 0 and forwarding.abandoned is None:
-                status = forwarding.start(worker_command(each, container), READY, silent=True).wait()
+                status = forwarding.start(worker_command(each, container), ready, silent=True).wait()
         if status == 0 and forwarding.abandoned is None:
             words = [*words, *joined]
-            status = forwarding.start(run_command(service, words, mounts, ports, container), READY).wait()
+            status = forwarding.start(run_command(service, words, mounts, ports, container), ready).wait()
     if forwarding.abandoned is not None:
         quietly(["docker", "rm", "--force", container])
         return 128 + forwarding.abandoned

@@ -11,6 +11,7 @@ from rl_app.errors import UserError
 from rl_app.local.request import is_path
 from rl_app.storage import layout
 from rl_app.storage.directory import DirectoryStore
+from rl_app.storage.opening import directory_of
 from scripts.lib import compose, dotenv, engine, environments, jobs, stores
 from scripts.lib.cli import note
 from scripts.lib.compose import COMPOSE
@@ -52,7 +53,7 @@ def choose(
     Raises:
         UserError: the engine cannot be had, there is no such job, or it has no model.
     """
-    folder = store and "://" not in store
+    folder = directory_of(store or "")
     if wanted == "docker" and folder:
         raise UserError(f"--engine docker: --store {store} is a directory of this machine")
     found = [] if store else look(names, wanted, root)

@@ -10,7 +10,7 @@ from typing import List, Mapping, NamedTuple, Optional
 from rl_app.errors import UserError
 from rl_app.storage.base import Store
 from rl_app.storage.directory import DirectoryStore
-from rl_app.storage.opening import open_store
+from rl_app.storage.opening import directory_of, open_store
 from scripts.lib import compose, dotenv, environments
 from scripts.lib.compose import COMPOSE
 from scripts.lib.environments import ROOT
@@ -77,8 +77,7 @@ def open_all(url: Optional[str] = None, environ: Mapping[str, str] = os.environ,
 
 def open_runs(settings: Mapping[str, str], root: Path = ROOT) -> NamedStore:
     """Open the directory of the process mode's jobs, which may not be there yet."""
-    named = settings.get("STORE", "")
-    runs = Path(named).absolute() if named and "://" not in named else root / "runs"
+    runs = directory_of(settings.get("STORE", "")) or root / "runs"
     return NamedStore(short_path(runs), DirectoryStore(runs))
 
 

@@ -17,13 +17,13 @@ QUICK = ("stop.training_iteration=1", "config.train_batch_size=256", "config.sgd
 UNSET = ("EXPERIMENT", "HYPERPARAMETERS", "JOB", "MODEL", "STORE")
 
 
-def typed(command: str, **environ: str) -> Ran:
-    """What a person types in the repository; no store but directories answers."""
+def typed(command: str, folder: Path = REPOSITORY, **environ: str) -> Ran:
+    """What a person types in a folder; no store but directories answers."""
     settings: Dict[str, str] = {key: value for key, value in os.environ.items() if key not in UNSET}
     done = subprocess.run(
         command,
         shell=True,
-        cwd=str(REPOSITORY),
+        cwd=str(folder),
         env={**settings, "S3_PORT": "1", **environ},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -47,10 +47,10 @@ def job() -> Iterator[str]:
     shutil.rmtree(str(REPOSITORY / "runs" / name), ignore_errors=True)
 
 
-def follow(ran: Ran, expected: int, allowed: int = 0) -> List[Ran]:
+def follow(ran: Ran, expected: int, allowed: int = 0, folder: Path = REPOSITORY) -> List[Ran]:
     """Runs each of the hints, of which there are ``expected``."""
     assert len(hints(ran)) == expected, ran.stderr
-    followed = [typed(hint) for hint in hints(ran)]
+    followed = [typed(hint, folder) for hint in hints(ran)]
     assert [(hint, done) for hint, done in zip(hints(ran), followed) if done.status not in (0, allowed)] == []
     return followed
 
@@ -70,6 +70,14 @@ def test_after_a_training_and_after_the_evaluation_that_it_names(job: str, tmp_p
 def test_after_a_training_with_a_source(job: str, tmp_path: Path) -> None:
     words = f"corridor stop.training_iteration=1 --source examples/corridor --job {job} --engine process"
     follow(typed(f"scripts/train {words} --store {tmp_path}"), 2)
+
+
+def test_from_another_folder_with_a_store_of_the_environment(job: str, tmp_path: Path) -> None:
+    words = f"{REPOSITORY}/scripts/train {' '.join(QUICK)} --job {job} --engine process"
+    ran = typed(words, tmp_path, STORE="mine")
+    assert f"  report mine/{job}/output/intermediate/report.html" in ran.stderr.splitlines()
+    follow(ran, 2, folder=tmp_path)
+    assert len(list((tmp_path / "mine").glob("*/job.json"))) == 3
 
 
 def test_after_a_program(job: str, tmp_path: Path) -> None:

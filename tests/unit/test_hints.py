@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, List, Optional
 
 import pytest
@@ -34,6 +35,23 @@ def test_a_trained_model_is_evaluated_and_trained_again(caller: Caller, flags: s
     place = flags.replace(" --source own", "")
     again = f"scripts/train cartpole config.lr=0.1 seed=4{flags}"
     assert commands("Completed", caller=caller) == [f"scripts/evaluate a{place}", again]
+
+
+def test_from_another_folder_scripts_are_named_as_they_can_be_typed_there() -> None:
+    caller = Caller("process", scripts="/a clone/scripts")
+    lines = list(after(TRAINED, "a", "Completed", 3, OURS, caller))
+    assert lines[0].startswith("  next   '/a clone/scripts/evaluate' a --engine process    ")
+    assert lines[1].startswith("  next   '/a clone/scripts/train' cartpole ")
+
+
+def test_a_directory_that_the_environment_names_is_said() -> None:
+    assert caller_of(None, TRAINED, False, "/mine").store == "/mine"
+    assert caller_of(Caller("process").to_json(), TRAINED, False, "/mine").place() == [
+        *("--engine", "process", "--store", "/mine")
+    ]
+    assert caller_of(None, replace(TRAINED, store="other"), False, "/mine").store == "other"
+    assert caller_of(None, TRAINED, False, "s3://bucket").store is None
+    assert caller_of(None, TRAINED, True, "/mine").store is None
 
 
 def test_a_gpu_trains_again_and_evaluates_nothing() -> None:

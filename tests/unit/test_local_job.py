@@ -20,6 +20,7 @@ import pytest
 from rl_app.errors import JobError
 from rl_app.local import catching_up, closing, job, record
 from tests.container import TRAIN, container
+from tests.mounts import disk
 from tests.store_contract import contents
 from tests.waiting import until
 
@@ -495,6 +496,16 @@ def test_refused_in_one_line_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_directory_that_goes_with_its_container_is_no_store(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.run("", environ={"RL_WORK_VOLUME": "clone_jobs"}) == 2
+    said = f"store {lab.store}: a directory of this container, which goes with it; s3://BUCKET[/PREFIX]\n"
+    assert capfd.readouterr().err == said
+    assert not lab.store.exists()
+    with disk(lab.store.parent / "volume", "40m") as volume:
+        environ = {"RL_WORK_VOLUME": "clone_jobs", "STORE": str(volume / "runs")}
+        assert lab.run("", "--job", "job", environ=environ) == 0
+
+
 def test_a_typo_is_told_before_a_store_is_asked_for(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     environ = {"STORE": "s3://bucket", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}
     assert lab.run("", "sead=1", environ=environ) == 2
@@ -702,7 +713,7 @@ def test_what_is_kept_is_brought_to_the_store_once_it_is_back(lab: Lab, capfd: p
     assert lab.run(AWAY, "seed=3", "--job", "job", grace=0.3) == 1
     base, said = lab.store / ".work/job", capfd.readouterr().err
     assert f"  kept   {base}, for it holds what is not in the store\n" in said
-    assert "  next   scripts/upload job --engine process  " in said
+    assert f"  next   scripts/upload job --engine process --store {lab.store}  " in said
     assert lab.run("", "--resume", "job") == 2
     assert f"{base}: holds what job job could not upload; `scripts/upload job` " in capfd.readouterr().err
     assert upload(lab, deadline=0.5) == 1
@@ -725,7 +736,7 @@ def test_what_is_kept_is_not_brought_over_a_job_that_went_on_elsewhere(
 ) -> None:
     base = str(tmp_path / "ml")
     assert lab.run(AWAY, "--job", "job", "--work", base, grace=0.3) == 1
-    assert f"  next   python -m rl_app local upload job --work {base}  " in capfd.readouterr().err
+    assert f"  next   python -m rl_app local upload job --store {lab.store} --work {base}  " in capfd.readouterr().err
     (lab.store / "job/output").unlink()
     assert lab.run("put('model/policy.onnx', 'later')", "--resume", "job") == 0
     assert upload(lab, "--work", base) == 2

@@ -48,6 +48,12 @@ def test_elsewhere_it_is_the_path_alone(store: DirectoryStore, tmp_path: Path, m
     assert list(line(store, "first", io.StringIO())) == [f"  report {whole}"]
 
 
+def test_it_is_the_path_from_where_it_is_read(store: DirectoryStore, tmp_path: Path) -> None:
+    where = [f"  report {name}first/output/intermediate/report.html" for name in ("", "runs/", f"{store.root}/")]
+    for folder, expected in zip((store.root, tmp_path, tmp_path / "elsewhere"), where):
+        assert list(line(store, "first", io.StringIO(), folder=str(folder))) == [expected]
+
+
 def test_a_job_without_a_report_has_no_line(store: DirectoryStore) -> None:
     assert list(line(store, "refused", io.StringIO())) == []
 

@@ -14,12 +14,14 @@ from scripts.lib import engine
 from scripts.lib.environments import ROOT
 
 
-def run(words: List[str], cwd: Path, environ: Optional[Dict[str, str]] = None) -> subprocess.CompletedProcess[str]:
+def run(
+    words: List[str], cwd: Path, environ: Optional[Dict[str, str]] = None, command: str = "train"
+) -> subprocess.CompletedProcess[str]:
     given = {
         key: value for key, value in os.environ.items() if key not in ("EXPERIMENT", "HYPERPARAMETERS", "JOB", "STORE")
     }
     return subprocess.run(
-        [str(ROOT / "scripts" / "train"), *words],
+        [str(ROOT / "scripts" / command), *words],
         cwd=cwd,
         env={**given, **(environ or {})},
         stdout=subprocess.PIPE,
@@ -105,6 +107,27 @@ def test_an_engine_that_does_not_answer_is_not_waited_for(
 def test_a_directory_as_the_store_means_a_process(capsys: pytest.CaptureFixture[str]) -> None:
     assert train.choose(None, "elsewhere") == "process"
     assert "--store elsewhere is a directory" in capsys.readouterr().err
+
+
+def test_the_store_of_compose_means_docker(tmp_path: Path) -> None:
+    start = train.parse(["--store", "compose"])
+    assert (start.job.store, start.engine) == (None, "docker")
+    for command in ("train", "evaluate", "serve", "upload"):
+        refused = run(["first", "--store", "compose", "--engine", "process"], tmp_path, command=command)
+        assert refused.stderr == "--store compose: the store of jobs in Docker; not together with --engine process\n"
+        assert refused.returncode == 2
+
+
+@pytest.mark.parametrize("store", ["elsewhere", "file:///elsewhere"])
+def test_so_does_one_that_the_environment_names(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STORE", store)
+    assert train.choose(None, None) == "process"
+    assert f"STORE = {store} is a directory of this machine" in capsys.readouterr().err
+    refused = run(["--engine", "docker"], tmp_path, {"STORE": store})
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"--engine docker: STORE = {store} is a directory of this machine; --engine")
 
 
 @pytest.mark.parametrize(
