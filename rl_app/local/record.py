@@ -9,18 +9,20 @@ import re
 import socket
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
 
 from rl_app.errors import JobError, UserError
+from rl_app.files import exclusive
 from rl_app.job import metrics
 from rl_app.job.sagemaker import Paths
 from rl_app.machine import process_space, started_at
-from rl_app.storage import layout
+from rl_app.storage import job_record, layout
 from rl_app.storage.base import Store
+from rl_app.storage.directory import DirectoryStore
 from rl_app.storage.job_record import Record
 
 if TYPE_CHECKING:
@@ -46,16 +48,32 @@ class End:
 def claim(request: CheckedJob, environ: Mapping[str, str]) -> Record:
     """Write the first job.json, which makes the name this job's; raises UserError for a name in use."""
     if request.earlier:
-        kept = {"CreationTime", "TrainingTimeInSeconds", "ModelArtifacts"} & set(request.earlier)
-        name = request.earlier["TrainingJobName"]
-        record = {**_new_record(request, name, environ), **{key: request.earlier[key] for key in kept}}
-        save(request.store, record)
-        return record
+        return _claim_again(request, environ)
     for name in _names(request):
         record = _new_record(request, name, environ)
         if request.store.create(f"{name}/{layout.RECORD}", as_json(record)):
             return record
     raise UserError(f"--job {request.name}: {request.store.url} has a job of this name already")
+
+
+def _claim_again(request: CheckedJob, environ: Mapping[str, str]) -> Record:
+    """Write the first job.json of a job that goes on; raises UserError where another has done so since it was read."""
+    kept = {"CreationTime", "TrainingTimeInSeconds", "ModelArtifacts"} & set(request.earlier)
+    name = request.earlier["TrainingJobName"]
+    file = f"{name}/{layout.RECORD}"
+    record = {**_new_record(request, name, environ), **{key: request.earlier[key] for key in kept}}
+    with _alone(request.store, name):
+        if job_record.read(request.store.read(file), f"{request.store.url}/{file}") != request.earlier:
+            raise UserError(f"--resume {name}: it has gone on meanwhile, as another has asked for the same")
+        save(request.store, record)
+    return record
+
+
+@contextmanager
+def _alone(store: Store, name: str) -> Iterator[None]:
+    """Hold a job of a directory; S3 has no lock, and so a moment in which two may find the same."""
+    with exclusive(store.root / name, lambda: None) if isinstance(store, DirectoryStore) else nullcontext():
+        yield
 
 
 def _names(request: CheckedJob) -> Iterator[str]:

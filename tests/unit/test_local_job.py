@@ -441,6 +441,39 @@ def test_a_job_that_runs_does_not_go_on(lab: Lab, capfd: pytest.CaptureFixture[s
     assert process.wait(10) == 143
 
 
+AT_ONCE = """
+import json, pathlib, sys, time
+from rl_app.local import job
+arguments, go = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2])
+go.with_name(f"{sys.argv[3]} is ready").touch()
+while not go.exists():
+    time.sleep(0.001)
+sys.exit(job.main(*arguments))
+"""
+
+
+def test_of_several_that_go_on_with_a_job_at_once_one_does(lab: Lab, tmp_path: Path) -> None:
+    assert lab.run("sys.exit(3)", "--job", "job") == 1
+    run = "put(f'../../../run-{os.getpid()}'); wait()"
+    arguments = json.dumps([["train", "--resume", "job"], container(run), lab.environ, 5.0])
+    go = tmp_path / "go"
+    all_of_them = [
+        subprocess.Popen([sys.executable, "-c", AT_ONCE, arguments, str(go), str(number)]) for number in range(4)
+    ]
+    try:
+        until(lambda: len(list(tmp_path.glob("* is ready"))) == len(all_of_them))
+        go.touch()
+        until(lambda: sum(process.poll() is None for process in all_of_them) == 1)
+        until((lab.store / ".work/job/ready").exists)
+        assert len(list(tmp_path.glob("run-*"))) == 1
+    finally:
+        for process in all_of_them:
+            process.terminate()
+        statuses = sorted(process.wait(20) for process in all_of_them)
+    assert statuses == [2, 2, 2, 143]
+    assert lab.record()["TrainingJobStatus"] == "Stopped"
+
+
 def test_another_process_with_the_number_of_a_dead_one_is_not_the_job(lab: Lab) -> None:
     process = lab.start("wait()")
     until(lambda: len(lab.record()["Local"]["Processes"]) == 2)
