@@ -182,7 +182,7 @@ def policies_of(model: Model) -> Mapping[str, Policy]:
 
 def listen(host: str, port: str) -> socket.socket:
     """Open the socket to serve on; raises UserError where the port cannot be had."""
-    if not (port.isdigit() and int(port) < 65536):
+    if not (port.isdecimal() and int(port) < 65536):
         raise UserError(f"port = {port}: must be 0 to 65535")
     try:
         return socket.create_server((host, int(port)))

@@ -143,7 +143,7 @@ def parse(options: argparse.Namespace, command: str, environ: Mapping[str, str] 
         program=options.program,
         dependencies=tuple(options.dependency),
         interrupt_after=options.interrupt_after,
-        channels=channels.parse(options.channel or shlex.split(environ.get("CHANNELS", ""))),
+        channels=channels.parse(options.channel or _words(environ, "CHANNELS")),
     )
     seconds_until_interrupted(job)
     return job
@@ -172,7 +172,7 @@ def _evaluation(options: argparse.Namespace, environ: Mapping[str, str]) -> Tupl
     models = [word for word in [*options.words, options.model] if word and "=" not in word]
     asked = _from_text(environ.get("HYPERPARAMETERS", "").strip(), str)
     asked.update(hyperparameters.assignments(settings, str))
-    return _of_command(asked, "evaluate"), tuple(models or shlex.split(environ.get("MODEL", "")))
+    return _of_command(asked, "evaluate"), tuple(models or _words(environ, "MODEL"))
 
 
 def _of_command(asked: Dict[str, str], command: str) -> Dict[str, str]:
@@ -183,14 +183,22 @@ def _of_command(asked: Dict[str, str], command: str) -> Dict[str, str]:
     return asked
 
 
+def _words(environ: Mapping[str, str], name: str) -> List[str]:
+    try:
+        return shlex.split(environ.get(name, ""))
+    except ValueError as error:
+        raise UserError(f"{name} {environ[name]!r}: must be words as in a shell ({error})") from None
+
+
 def _from_text(text: str, full: Callable[[str], str]) -> Dict[str, str]:
     try:
         if not text.startswith("{"):
-            return dict(hyperparameters.assignments(shlex.split(text), full))
+            return hyperparameters.assignments(shlex.split(text), full)
         values = json.loads(text).items()
     except ValueError as error:
         raise UserError(f"HYPERPARAMETERS {text!r}: must be words KEY=VALUE or a JSON object ({error})") from None
-    return {full(key): value if isinstance(value, str) else json.dumps(value) for key, value in values}
+    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values]
+    return hyperparameters.assignments(words, full)
 
 
 # ---- checked
@@ -230,6 +238,8 @@ def contents(request: JobRequest) -> Sequence[Path]:
     for path in given:
         if not path.exists():
             raise UserError(f"{path}: there is no such file or directory")
+    if request.program and not Path(request.program).is_file():
+        raise UserError(f"--program {request.program}: is a directory; it takes the file that is to run")
     return given
 
 

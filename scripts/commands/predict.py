@@ -90,6 +90,8 @@ def ask(endpoint: str, content: bytes, runtime: Any) -> str:
 
 def ask_url(url: str, content: bytes) -> str:
     """Ask a server by its address; raises what :func:`ask` does."""
+    if not url.startswith(("http://", "https://")):
+        raise UserError(f"--url {url}: must begin with http:// or https://")
     request = urllib.request.Request(f"{url.rstrip('/')}/invocations", content, {"Content-Type": "application/json"})
     try:
         with open_url(request, DEADLINE_S) as answer:
@@ -97,7 +99,7 @@ def ask_url(url: str, content: bytes) -> str:
     except urllib.error.HTTPError as error:
         raise refusal(url, error.code, error.read().decode("utf-8", "replace")) from None
     except (OSError, ValueError) as error:
-        raise JobError(f"{url}: does not answer: {error}") from None
+        raise JobError(f"{url}: does not answer: {getattr(error, 'reason', error)}") from None
 
 
 def refusal(where: str, status: int, said: str) -> Exception:

@@ -68,7 +68,7 @@ def given_models(options: argparse.Namespace) -> List[str]:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what the server would refuse, before anything is installed or built; raises UserError."""
-    if not (options.port.isdigit() and int(options.port) < 65536):
+    if not (options.port.isdecimal() and int(options.port) < 65536):
         raise UserError(f"--port {options.port}: must be 0 to 65535")
     engine.check_port(f"--port {options.port}", "127.0.0.1", int(options.port))
     for path in given_models(options):

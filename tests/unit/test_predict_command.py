@@ -53,3 +53,17 @@ def test_a_server_elsewhere_is_asked_by_the_proxy(
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert predict.main(["--url", "http://policies.test", "[1, 2]"]) == 0
     assert capsys.readouterr().out == '{"observations": [[1, 2]]}\n'
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "said"),
+    [
+        ("127.0.0.1:8080", 2, "--url 127.0.0.1:8080: must begin with http:// or https://\n"),
+        ("http://127.0.0.1:1", 1, "http://127.0.0.1:1: does not answer: [Errno 111] Connection refused\n"),
+    ],
+)
+def test_where_nobody_can_be_asked_one_line_says_why(
+    url: str, status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict.main(["--url", url, "[1, 2]"]) == status
+    assert capsys.readouterr().err == said

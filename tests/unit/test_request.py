@@ -125,6 +125,31 @@ def test_the_environment_is_asked_where_an_argument_is_not_given() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "name", "text", "said"),
+    [
+        ("train", "CHANNELS", "data='x", "must be words as in a shell (No closing quotation)"),
+        ("evaluate", "MODEL", "o'brien/model.tar.gz", "must be words as in a shell (No closing quotation)"),
+        ("train", "HYPERPARAMETERS", "lr='1", "must be words KEY=VALUE or a JSON object (No closing quotation)"),
+    ],
+)
+def test_a_setting_that_is_no_words_is_refused(command: str, name: str, text: str, said: str) -> None:
+    with pytest.raises(UserError) as refused:
+        asked(command, environ={name: text})
+    assert str(refused.value) == f"{name} {text!r}: {said}"
+
+
+@pytest.mark.parametrize("text", ['{"lr": 0.1, "config.lr": 0.2}', "lr=0.1 config.lr=0.2"])
+def test_one_hyperparameter_by_two_names_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"rl\.training\.config\.lr = 0\.2: given twice, before as 0\.1"):
+        asked("train", environ={"HYPERPARAMETERS": text})
+
+
+def test_a_directory_is_no_program(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"--program {tmp_path}: is a directory; it takes the file that is to run"):
+        request.check(asked("train", "--program", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
     ("command", "words"),
     [
         ("train", []),

@@ -26,6 +26,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["none/model.tar.gz"], "none/model.tar.gz: there is no such file or directory"),
         (["first", "--port", "80800"], "--port 80800: must be 0 to 65535"),
+        (["first", "--port", "²"], "--port ²: must be 0 to 65535"),
         (["first", "--port", "http"], "--port http: must be 0 to 65535"),
         (["--engine", "docker", "--store", "here"], "--engine docker: --store here is a directory of this machine"),
         (["nope"], "nope: no such job in "),
