@@ -39,7 +39,7 @@ from rl_app.stopping import relay
 from rl_app.stopping.stop_request import StopRequest
 from rl_app.storage import artifacts
 from rl_app.storage.opening import fetch
-from rl_app.terminal.console import capture
+from rl_app.terminal.console import capture, person
 from rl_app.terminal.episode_bar import Display
 
 
@@ -58,14 +58,14 @@ def lost(status: int) -> int:
     if not sagemaker.failure(paths):
         reason = f"the evaluation's process {relay.how(status)}"
         sagemaker.write_failure(paths, reason)
-        print(f"failed: {reason}", flush=True)
+        print(f"failed: {reason}", file=person(sys.stdout))
     sagemaker.give_to_owner(paths)
     return status or JobError.errno
 
 
 def run(stop: StopRequest) -> int:
     """Do what :func:`command` says, in the process that is told of a stop."""
-    paths, errors = sagemaker.paths(), duplicate(sys.stderr)
+    paths, errors = sagemaker.paths(), person(sys.stderr)
     # Gym's environments draw with pygame, which this keeps off the screen.
     for name, value in (("SDL_VIDEODRIVER", "dummy"), ("SDL_AUDIODRIVER", "dummy"), ("TF_CPP_MIN_LOG_LEVEL", "2")):
         os.environ.setdefault(name, value)
@@ -73,7 +73,7 @@ def run(stop: StopRequest) -> int:
         contract = sagemaker.read_config(paths)
         sagemaker.check_one_host(contract)
         sagemaker.make_output_directories(paths)
-        evaluate(contract, paths, duplicate(sys.stdout), stop)
+        evaluate(contract, paths, person(sys.stdout), stop)
         return 0
     except Exception as error:
         reason = reason_of(error)
@@ -86,11 +86,6 @@ def run(stop: StopRequest) -> int:
     finally:
         disk.release(paths.output)
         sagemaker.give_to_owner(paths)
-
-
-def duplicate(stream: TextIO) -> TextIO:
-    """Return the same stream, wherever its file descriptor is sent later."""
-    return os.fdopen(os.dup(stream.fileno()), "w", buffering=1)
 
 
 def evaluate(contract: Contract, paths: Paths, terminal: TextIO, stop: StopRequest) -> None:

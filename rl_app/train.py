@@ -29,7 +29,7 @@ from rl_app.stopping import relay
 from rl_app.stopping.stop_request import StoppedEarly, StopRequest
 from rl_app.storage import layout
 from rl_app.storage.opening import fetch
-from rl_app.terminal.console import capture
+from rl_app.terminal.console import capture, person
 from rl_app.training import launcher, member, program
 from rl_app.training.cluster import Cluster
 from rl_app.training.live_upload import uploaded
@@ -71,7 +71,7 @@ def lost(status: int) -> int:
     paths = sagemaker.paths()
     if not sagemaker.failure(paths):
         sagemaker.write_failure(paths, f"the job's process {relay.how(status)}")
-    print(f"failed: {sagemaker.failure(paths)}", flush=True)
+    print(f"failed: {sagemaker.failure(paths)}", file=person(sys.stdout))
     with suppress(OSError):  # where there is a report, it says so too
         live.write(paths.intermediate, Outcome(FAILED, sagemaker.failure(paths), time.time()))
     if any(paths.intermediate.iterdir()):  # it is empty on a host that does not train

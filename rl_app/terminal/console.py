@@ -26,12 +26,17 @@ def capture(log: Path) -> TextIO:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    original = Person(io.FileIO(os.dup(1), "w"))
+    original = person(sys.stdout)
     descriptor = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
     return original
+
+
+def person(stream: TextIO) -> TextIO:
+    """Return the same stream, wherever its file descriptor is sent later, which takes no harm where nobody reads."""
+    return Person(io.FileIO(os.dup(stream.fileno()), "w"))
 
 
 class Person(io.TextIOWrapper):
@@ -62,6 +67,8 @@ class Person(io.TextIOWrapper):
             yield
         except OSError as error:
             with open(os.devnull, "w") as nowhere, suppress(OSError):
+                if os.path.sameopenfile(1, self.fileno()):  # to which an environment may print
+                    os.dup2(nowhere.fileno(), 1)
                 os.dup2(nowhere.fileno(), self.fileno())
                 print(f"standard output: {error.strerror}; the job goes on without it", flush=True)
 

@@ -101,6 +101,16 @@ def test_it_leaves_videos_and_a_report_with_them(evaluated: Evaluated, tmp_path:
     assert all(str(episode["seed"]) in report for episode in evaluated.episodes)
 
 
+def test_a_reader_that_has_had_enough_does_not_end_it(trained: Finished) -> None:
+    words = evaluation(trained.name, "--episodes", "5", "--job", "headed", "--store", str(trained.store))
+    process = start(words)
+    wait_for_line(process, "Episode reward: ")
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(120) == 0
+    assert len(Evaluated(trained.store, "headed", Ran(0, "", "")).episodes) == 5
+
+
 def test_it_is_a_job_of_its_own(evaluated: Evaluated, trained: Finished) -> None:
     record = evaluated.record
     assert record["TrainingJobStatus"] == "Completed"

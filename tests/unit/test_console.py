@@ -160,3 +160,30 @@ def test_a_line_that_has_room_is_the_whole_one_and_else_what_matters_most_stays(
     assert compact_line(ROW, STOP, 50) == "iteration   12  reward 154.50  320.50 to go"
     assert compact_line(NOTHING_YET, STOP, 40) == "iteration   12  no episode has ended yet"
     assert compact_line({**ROW, "episode_reward_mean": 480.0}, STOP, 45) == "iteration   12  reward 480.00  solved"
+
+
+LEFT_ALONE = """
+import sys
+from rl_app.terminal.console import person
+out = person(sys.stdout)
+for line in ("one", "two ±"):
+    print(line, file=out)
+print("what an environment prints", flush=True)
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("output", ["full", "pipe"])
+def test_what_nobody_reads_does_no_harm(output: str) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open("/dev/full", "w") as full, os.fdopen(theirs, "w") as pipe:
+        to = full if output == "full" else pipe
+        done = subprocess.run([sys.executable, "-c", LEFT_ALONE], stdout=to, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_what_an_output_has_no_letter_for_is_replaced() -> None:
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", LEFT_ALONE], stdout=subprocess.PIPE, env=environ, timeout=60)
+    assert done.stdout == b"one\ntwo ?\nwhat an environment prints\n"
