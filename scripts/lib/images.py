@@ -112,15 +112,19 @@ def revision_of(root: Path) -> Revision:
     try:
         commit, seconds = git(root, "log", "-1", "--format=%H %ct").split()
         return Revision(commit, int(seconds), bool(git(root, "status", "--porcelain")))
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        raise UserError(f"{root}: the image is tagged with the git revision, and git knows none here") from None
+    except FileNotFoundError:
+        reason = "there is no `git` command"
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).splitlines()
+        reason = next((line for line in said if line.startswith("fatal: ")), said[0])
+        command = next((f"; `{line.strip()}` has it answer" for line in said if "safe.directory" in line), "")
+        reason = f"git says: {reason}{command}"
+    raise UserError(f"{root}: the image is tagged with the git revision, and {reason}")
 
 
 def git(root: Path, *words: str) -> str:
     """Return what a git command prints. Raises CalledProcessError."""
-    return subprocess.run(
-        ["git", "-C", str(root), *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def docker(*words: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from rl_app.errors import UserError
 from scripts.commands import build
 from scripts.lib import images
+from scripts.lib.environments import ROOT
 from scripts.lib.images import Image, Revision
 
 COMMIT = "c5577041aa28ffd9f7de0cf4e1f9b1f9e44a9c01"
@@ -59,7 +60,7 @@ def test_the_bill_of_materials_names_every_package_and_depends_on_the_image_alon
 
 
 def test_the_revision_is_gits_and_says_what_is_not_committed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="git knows none here"):
+    with pytest.raises(UserError, match="with the git revision, and git says: fatal: not a git repository"):
         images.revision_of(tmp_path)
     (tmp_path / "file").write_text("one")
     me = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
@@ -69,6 +70,20 @@ def test_the_revision_is_gits_and_says_what_is_not_committed(tmp_path: Path) -> 
     assert (len(clean.commit), clean.dirty) == (40, False)
     (tmp_path / "other").write_text("two")
     assert images.revision_of(tmp_path) == Revision(clean.commit, clean.seconds, dirty=True)
+
+
+def test_a_clone_of_another_user_is_told_of_in_gits_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UserError) as refused:
+        images.revision_of(ROOT)
+    said = f"git says: fatal: detected dubious ownership in repository at '{ROOT}'; `git config --global --add "
+    assert said in str(refused.value) and str(refused.value).endswith("` has it answer")
+
+
+def test_without_git_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="and there is no `git` command"):
+        images.revision_of(tmp_path)
 
 
 def test_a_flavor_without_a_dockerfile_is_refused(tmp_path: Path) -> None:
