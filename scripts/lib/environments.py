@@ -58,7 +58,8 @@ def become_host(root: Path = ROOT) -> None:
     python = str(ensure([HOST], root))
     sys.stdout.flush()
     # -X utf8: what the scripts print is UTF-8, in an environment without a locale too
-    os.execv(python, [python, "-X", "utf8", *sys.argv])
+    # -E: a PYTHONPATH, as of ROS or of a cluster's modules, has packages of the same names that are none of the lock's
+    os.execv(python, [python, "-E", "-X", "utf8", *sys.argv])
 
 
 def environment_of(root: Path, locks: Sequence[str]) -> Path:

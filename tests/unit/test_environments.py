@@ -174,9 +174,14 @@ def test_the_hosts_environment_is_made_by_the_python_that_runs(clone: Clone, ver
     )
     script = clone.root / "script.py"
     script.write_text(f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}\n")
+    (clone.wheels / "gamma.py").write_text("VERSION = 'another'\n")
     for _ in range(2):  # the second in the environment that is there
         done = subprocess.run(
-            [newer, str(script), str(clone.root), "a word"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [newer, str(script), str(clone.root), "a word"],
+            env={**os.environ, "PYTHONPATH": str(clone.wheels)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"1.0 {tuple(map(int, version.split('.')))} ['a word']\n"
