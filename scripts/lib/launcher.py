@@ -3,7 +3,13 @@
 
 # No syntax here that an old Python does not know: it is to say which one is needed.
 import os
+import signal
 import sys
+
+# Ctrl-C ends what only begins without a word; a command that has begun deals with it by itself.
+INTERRUPTED = signal.getsignal(signal.SIGINT)  # a shell may have it ignored, in the background
+if signal.default_int_handler == INTERRUPTED:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 HERE = os.path.realpath(__file__)
 
@@ -36,4 +42,6 @@ from importlib import import_module
 from scripts.lib.environments import run_again_if_old
 
 run_again_if_old()
-sys.exit(import_module("scripts.commands." + command).main(sys.argv[1:]))
+main = import_module("scripts.commands." + command).main
+signal.signal(signal.SIGINT, INTERRUPTED)
+sys.exit(main(sys.argv[1:]))

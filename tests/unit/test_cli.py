@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import signal
 import subprocess
+import sys
+from pathlib import Path
+from typing import List, Tuple
 
 import pytest
 
 from scripts.lib.environments import ROOT
+from tests.waiting import until
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
@@ -17,6 +23,38 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
     done = subprocess.run([str(ROOT / "scripts" / "experiments")], stdout=writes, stderr=subprocess.PIPE, timeout=60)
     os.close(writes)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def interrupted(words: List[str], cwd: Path, sign: Path) -> Tuple[int, str]:
+    """How a program ends that gets Ctrl-C once there is a sign of it, and what it says."""
+    process = subprocess.Popen(words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        until(sign.exists)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    return process.returncode, said
+
+
+SLOW = "import pathlib, time; pathlib.Path('here').touch(); time.sleep(60)\n"
+
+
+def test_ctrl_c_before_a_command_has_begun_ends_it_without_a_word(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", symlinks=True)
+    (tmp_path / "scripts" / "commands" / "slow.py").write_text(SLOW)
+    (tmp_path / "scripts" / "slow").symlink_to("lib/launcher.py")
+    words = [sys.executable, str(tmp_path / "scripts" / "slow")]
+    assert interrupted(words, tmp_path, tmp_path / "here") == (-signal.SIGINT, "")
+
+
+def test_so_does_one_in_the_container(tmp_path: Path) -> None:
+    (tmp_path / "rl_app").symlink_to(ROOT / "rl_app")
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "argparse.py").write_text(SLOW)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'slow')!r}); sys.argv = ['rl_app', 'local', 'train']\n"
+    run = f"{code}import runpy; runpy.run_module('rl_app', run_name='__main__')"
+    assert interrupted([sys.executable, "-c", run], tmp_path, tmp_path / "here") == (128 + signal.SIGINT, "")
 
 
 def typed(command: str) -> subprocess.CompletedProcess[str]:
