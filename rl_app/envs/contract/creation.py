@@ -39,7 +39,7 @@ def creator(
         UserError: no such environment, with the nearest known names.
     """
     if name not in envs and name not in _gym_ids():
-        near = difflib.get_close_matches(name, [*envs, *_gym_ids()], n=3)
+        near = difflib.get_close_matches(name, {*envs, *_gym_ids()}, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}")
 
