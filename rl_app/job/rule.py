@@ -40,6 +40,31 @@ def _holds(rule: Rule, value: Any, values: Values) -> bool:
         return False
 
 
+def schedule(points: Any, _: Values) -> bool:
+    """Tell whether a value is a schedule as RLlib takes it, whose own assertion says nothing."""
+    pairs = isinstance(points, (list, tuple)) and all(isinstance(point, (list, tuple)) for point in points)
+    if not (points and pairs and all(len(point) == 2 and all(map(number, point)) for point in points)):
+        return False
+    times = [point[0] for point in points]
+    return times == sorted(times)
+
+
+def number(value: Any) -> bool:
+    """Tell whether a value is a number; of Python's, true and false are, too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+SCHEDULE = "a list of [timesteps, value] in the order of time, such as [[0, 0.001], [100000, 0.0001]]"
+SCHEDULES = (
+    Rule("config.lr_schedule", schedule, f"must be {SCHEDULE}"),
+    Rule(
+        "config.entropy_coeff_schedule",
+        lambda points, values: number(points) or schedule(points, values),
+        f"must be {SCHEDULE}, or the timesteps in which it falls to 0",
+    ),
+)
+
+
 def config(names: str) -> str:
     return " ".join(f"config.{name}" for name in names.split())
 

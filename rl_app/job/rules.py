@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import List, Optional
 
 from rl_app.job import places
-from rl_app.job.rule import Breach, Rule, Values, at_least, breaches, config, is_code, one_of, only, renamed
+from rl_app.job.rule import SCHEDULES, Breach, Rule, Values, at_least, breaches, config, is_code, one_of, only, renamed
 from rl_app.machine import Machine
 
 
@@ -23,15 +23,6 @@ def _least_workers(run: str, least: int) -> Rule:
         "config.num_workers",
         lambda workers, values: values["run"] != run or workers >= least,
         f"must be {least} or more: {run} learns from what its workers send",
-    )
-
-
-def _schedule(points: Any, _: Values) -> bool:
-    return isinstance(points, (list, tuple)) and all(
-        isinstance(point, (list, tuple))
-        and len(point) == 2
-        and all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in point)
-        for point in points
     )
 
 
@@ -162,11 +153,7 @@ RULES = (
         "tanh relu linear elu leaky_relu relu6 selu sigmoid softplus softsign swish",
         "config.model.fcnet_activation config.model.conv_activation",
     ),
-    Rule(
-        "config.lr_schedule",
-        _schedule,
-        "must be a list of [timesteps, learning rate], such as [[0, 0.001], [100000, 0.0001]]",
-    ),
+    *SCHEDULES,
     # Ranges
     at_least(
         1,

@@ -107,6 +107,7 @@ def run_service(
         if status == 0 and forwarding.abandoned is None:
             words = [*words, *joined]
             status = forwarding.start(run_command(service, words, mounts, ports, container), ready).wait()
+            status = status and forwarding.wait_for_container(status)
     if forwarding.abandoned is not None:
         quietly(["docker", "rm", "--force", container])
         return 128 + forwarding.abandoned
@@ -229,6 +230,14 @@ class Forwarding:
         if self.abandoned is not None:  # it came meanwhile, and has missed this one
             self.process.send_signal(signal.SIGINT)
         return self.process
+
+    def wait_for_container(self, status: int) -> int:
+        """Return the container's exit status, else ``status``, that of compose.
+
+        Compose ends before it where nobody reads what it passes on, as where Ctrl-C has ended `tee` too.
+        """
+        said, _ = self.start(["docker", "wait", self.container], captured=True).communicate()
+        return int(said) if said.strip().isdigit() else status
 
     def __enter__(self) -> Forwarding:
         self.before = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -42,23 +43,28 @@ LABEL tests.engine=yes
 """
 
 
-class Run:
+def started(project: Path, output: int, *words: str) -> "subprocess.Popen[str]":
     """A service that is started as the scripts do it, in a process of its own."""
+    code = (
+        "import sys; from pathlib import Path; from scripts.lib.engine import run_service\n"
+        "sys.exit(run_service('train', sys.argv[2:], root=Path(sys.argv[1])))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(project), *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+class Run:
+    """One that is read to its end."""
 
     def __init__(self, project: Path, *words: str) -> None:
-        code = (
-            "import sys; from pathlib import Path; from scripts.lib.engine import run_service\n"
-            "sys.exit(run_service('train', sys.argv[2:], root=Path(sys.argv[1])))"
-        )
         self.lines: List[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, str(project), *words],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.process = started(project, subprocess.PIPE, *words)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -116,6 +122,19 @@ def test_a_signal_reaches_the_job(project: Path, number: signal.Signals) -> None
     run.process.send_signal(number)
     assert run.status() == 128 + number, run.lines
     assert f"told to stop by {number.name}\n" in run.lines
+    assert containers(project) == ""
+
+
+def test_a_job_whose_reader_is_ended_by_the_same_signal_is_waited_for(project: Path) -> None:
+    saves = JOB.replace("    sys.exit(128", "    time.sleep(5)\n    print('saved', flush=True)\n    sys.exit(128")
+    (project / "job.py").write_text(saves)
+    ours, theirs = os.pipe()
+    process = started(project, theirs, "600", "0")
+    os.close(theirs)
+    with os.fdopen(ours) as read:
+        assert any("at work" in line for line in read)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
     assert containers(project) == ""
 
 

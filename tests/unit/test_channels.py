@@ -109,7 +109,10 @@ def test_a_failed_job_is_gone_on_with_by_a_command_that_has_its_channels(
     lab: Lab, data: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert lab.run(TRAIN + "sys.exit(1)", "--channel", f"data={data}", "--job", "job") == 1
-    assert f"scripts/train --resume job --engine process --channel data={data}" in capfd.readouterr().err
+    assert (
+        f"scripts/train --resume job --engine process --store {lab.store} --channel data={data}"
+        in capfd.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

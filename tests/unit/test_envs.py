@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from rl_app.envs import ENVS
+from rl_app.envs.contract.creation import creator
+from rl_app.errors import UserError
 
 STEPS = 300
 
@@ -99,3 +101,9 @@ def test_who_sees_where_a_ball_lands_catches_all() -> None:
             observation, reward, done, _ = env.step(int(1 + np.sign(lands_in(observation) - paddle)))
             total += reward
         assert total == 5
+
+
+def test_an_unknown_environment_is_told_with_the_nearest_names_each_once() -> None:
+    with pytest.raises(UserError) as refused:
+        creator("cartpole", envs=ENVS)
+    assert str(refused.value).endswith("; did you mean CartPole-v1, CartPole-v0?")

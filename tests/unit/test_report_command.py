@@ -71,7 +71,7 @@ def test_what_is_packed_is_fetched_and_fetched_again_only_when_the_job_has_run_o
 
 def test_a_job_without_one_is_refused(runs: DirectoryStore, tmp_path: Path) -> None:
     shutil.rmtree(runs.root / "first/output")
-    status, printed, said = script("report", "first", "--print", "--store", "runs", cwd=tmp_path)
+    status, printed, said = script("report", "first", "--print", "--store", "runs", "--into", "into", cwd=tmp_path)
     assert (status, printed, len(said)) == (2, "", 1)
     assert said[0].startswith("first: ") and "no output" in said[0]
     assert os.listdir(runs.root / "first") == ["job.json"]

@@ -50,7 +50,7 @@ def _registered(name: str, envs: Iterable[str]) -> Callable[..., gym.Env]:
     try:
         spec = gym.spec(name)
     except gym.error.Error:
-        known = [*envs, *(each.id for each in gym.envs.registry.all())]
+        known = {*envs, *(each.id for each in gym.envs.registry.all())}
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}") from None
