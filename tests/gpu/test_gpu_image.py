@@ -7,7 +7,7 @@ import pytest
 from rl_app import cuda
 from tests.image.containers import docker, installed, locked
 
-LARGEST_BYTES = 5_000_000_000
+LARGEST_BYTES = 4_600_000_000
 OPENED_BY_OTHERS = {name for name in cuda.LIBRARIES if name.startswith(("libcudnn_", "libcublasLt"))}
 
 OPEN_EACH = """
