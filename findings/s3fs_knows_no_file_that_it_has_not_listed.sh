@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What happens: s3fs 2026.9.0 that has listed a folder once answers from that list from then on. A file that another writes into the
+# What happens: s3fs 2026.9.0 that has listed a folder answers from that list from then on. A file that another writes into the
 #   folder after it does not exist: exists is False, info, cat and open raise FileNotFoundError, although they ask for the
 #   one key and it is there; find, called in between, shows it and changes none of that. A file that has grown has its old
 #   size, and open raises FileExpired, while cat gives the new contents.
