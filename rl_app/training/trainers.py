@@ -6,6 +6,7 @@ from typing import Any, Callable, List, Mapping, Optional
 
 from rl_app.training import replay, truncation
 from rl_app.training.fast.no_loop import NoLoopError
+from rl_app.training.playing_on import PlayingOn
 
 FAST = "PPO"
 # These have an actor of Ray's play even without workers
@@ -39,8 +40,8 @@ def built(run: str, config: Mapping[str, Any], fast: Optional[bool], build: Call
 
 
 def whole(kind: Any) -> Any:
-    """Return the class of trainers, as one that restores a checkpoint whole, and tells truncated episodes apart."""
-    return type(kind.__name__, (RestoredWhole, ToldTruncated, kind), {})
+    """Return the class of trainers with what is mended here of each."""
+    return type(kind.__name__, (RestoredWhole, ToldTruncated, PlayingOn, kind), {})
 
 
 class RestoredWhole:
