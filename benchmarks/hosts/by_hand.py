@@ -6,7 +6,7 @@ import subprocess
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Sequence
 
 HERE = Path(__file__).parent
 IMAGE = "sagemaker-rllib:cpu"
@@ -16,8 +16,11 @@ STORE = "--object-store-memory=600000000"
 
 
 @contextmanager
-def made(hosts: int, cpus: int = 3) -> Iterator[List[str]]:
-    """The names of the containers, the first the head; they see this folder as /plain, and each other as algo-N."""
+def made(hosts: int, cpus: int = 3, more: Sequence[str] = ()) -> Iterator[List[str]]:
+    """The names of the containers, the first the head; they see this folder as /plain, and each other as algo-N.
+
+    ``more``: flags of `docker run`.
+    """
     network = f"hosts-{uuid.uuid4().hex[:8]}"
     names = [f"{network}-{number}" for number in range(hosts)]
     docker("network", "create", network)
@@ -26,7 +29,7 @@ def made(hosts: int, cpus: int = 3) -> Iterator[List[str]]:
             joins = ["--head", "--redis-port=6379"] if number == 1 else ["--address=algo-1:6379"]
             started = ["ray", "start", "--block", f"--redis-password={PASSWORD}", f"--num-cpus={cpus}", *joins, STORE]
             given = ["--name", name, "--network", network, "--network-alias", f"algo-{number}"]
-            given += ["--shm-size", "1g", "-v", f"{HERE}:/plain:ro"]
+            given += ["--shm-size", "1g", "-v", f"{HERE}:/plain:ro", *more]
             again = f"until {' '.join(started)}; do sleep 0.2; done"  # the head may not be there yet
             docker("run", "-d", *given, "--entrypoint", "sh", IMAGE, "-c", again)
         yield names
