@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Optional, Sequence
 
-AHEAD = ("APPO", "IMPALA", "APEX", "APEX_DDPG")
+AHEAD = ("APPO", "IMPALA")
 """These have each worker asked for two fragments at once: it answers nothing else before those are played."""
 
 
