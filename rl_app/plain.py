@@ -22,6 +22,11 @@ def numbers(value: Any) -> Any:
     return value.item() if _is_scalar(value) else value
 
 
+def keyed(value: Any) -> Any:
+    """Make the keys of the value's mappings text, all the way down; all else stays as it is."""
+    return {_key(key): keyed(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
 def data(value: Any) -> Any:
     """Return what JSON can hold of the value: arrays, tuples and sets as lists, paths as text; the rest is left out."""
     held = _data(value)

@@ -52,8 +52,8 @@ class TrialLogger(Logger):  # type: ignore[misc]  # Ray has no types
         """Leave it to :func:`log`: RLlib calls this before it evaluates, and Tune would log what it then returns."""
 
     def write(self, result: Dict[str, Any]) -> None:
-        """Log one whole result."""
-        held = {**result, "config": plain.data(masked(result.get("config", {})))}
+        """Log one whole result; of what a callback has put in it, Tune's loggers take no keys but text."""
+        held = {**plain.keyed(result), "config": plain.data(masked(result.get("config", {})))}
         for logger in self._loggers:
             logger.on_result(held)
         self.flush()

@@ -162,6 +162,14 @@ def test_the_only_policy_need_not_be_named(tmp_path: Path) -> None:
     assert "serving PPO on Made-v0, policies all, mean reward 123.50 in training, by onnxruntime" in served.stderr
 
 
+def test_the_only_policys_observation_may_be_an_object(tmp_path: Path) -> None:
+    model = write_models(tmp_path, {"*": "all"}, all={"observations": DICT})
+    with Served(model) as served:
+        check(served.post({"observations": FAR}), own(model, "all", FAR))
+        check(served.post({"observations": [FAR]}), own(model, "all", FAR))
+        assert set(served.post({"observations": {"x": FAR, "at": FAR}}).json["outputs"]) == {"x", "at"}
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [

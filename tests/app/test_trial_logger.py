@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 
 from rl_app.training.trial_logger import TrialLogger
@@ -24,6 +26,17 @@ def test_an_iteration_is_in_all_files_as_soon_as_it_is_logged(tmp_path: Path) ->
     (events,) = tmp_path.glob("events.out.tfevents.*")
     shown = {value.tag: value.simple_value for event in read(events) for value in event.summary.value}
     assert {name: shown[f"ray/tune/{name}"] for name in FIGURES} == FIGURES
+    logger.close()
+
+
+def test_what_a_callback_puts_in_a_result_is_logged_whatever_its_keys(tmp_path: Path) -> None:
+    logger = TrialLogger({}, str(tmp_path))
+    own = {"levels": {1: {"won": np.float32(0.5)}, (2, 3): 1}, "array": np.arange(3), "thing": object()}
+    logger.write({"training_iteration": 1, "timesteps_total": 1, "config": {}, **own})
+    (line,) = (tmp_path / "result.json").read_text().splitlines()
+    assert json.loads(line)["levels"] == {"1": {"won": 0.5}, "(2, 3)": 1}
+    head, row = csv.reader((tmp_path / "progress.csv").read_text().splitlines())
+    assert row[head.index("levels/1/won")] == "0.5"
     logger.close()
 
 
