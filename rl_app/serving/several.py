@@ -99,12 +99,19 @@ class AgentsApp(App):
         given = load(body, "body")
         if isinstance(given, dict) and FIELD in given:
             named = self._same(given.pop(FIELD), named)
-        if named is None and isinstance(given, dict) and isinstance(given.get("observations"), dict):
+        if named is None and isinstance(given, dict) and self._is_by_agent(given.get("observations")):
             if media.answer is not JSON:
                 raise Refusal(406, f"Accept: actions by agent are answered in {JSON.name} alone")
             return self._by_agent(given)
         desk = self._desk(named)
         return Asked([(desk, desk.reader.query(given))])
+
+    def _is_by_agent(self, observations: Any) -> bool:
+        """Tell whether an object has observations by agent; an only policy's observation may be an object itself."""
+        if not isinstance(observations, dict):
+            return False
+        space = next(iter(self._desks.values())).policy.observation_space
+        return len(self._desks) > 1 or space["type"] != "Dict" or set(observations) != set(space["spaces"])
 
     def _same(self, field: Any, named: Optional[str]) -> str:
         if not isinstance(field, str):

@@ -140,6 +140,16 @@ def test_an_end_that_raises_hides_no_other_reason() -> None:
         try_out(create, "wrong", TRIAL, CONFIG, 1)
 
 
+def test_pictures_with_the_channels_first_are_told_so() -> None:
+    class Stacked(Still):
+        observation_space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+
+    config = {**CONFIG, "model": {**CONFIG["model"], "conv_filters": None}}
+    create = creator("stacked", None, {"stacked": lambda _: Stacked()})
+    with pytest.raises(UserError, match="or others; the last axis is the channels', and here the first may be"):
+        try_out(create, "stacked", TRIAL, config, 1)
+
+
 def test_an_info_that_workers_cannot_hand_on_is_refused_where_there_are_some() -> None:
     class Locked(Still):
         def step(self, action: Any) -> Any:

@@ -148,7 +148,8 @@ def _not_convolved(shape: Sequence[int], run: str, config: Config) -> Iterator[s
     if not filters:
         if list(shape[:2]) not in DEFAULT_FILTERS:
             known = "RLlib has filters for pictures of 84 x 84 and 42 x 42 alone"
-            first = "; the last axis is the channels', and here the first may be" if shape[0] < min(shape[1:]) else ""
+            stacked = shape[0] <= 4 and min(shape[1:]) > 4 * shape[0]
+            first = "; the last axis is the channels', and here the first may be" if stacked else ""
             yield f"{known}; for this shape give {example}, or others{first}"
         return
     reason = misfit(shape, filters)
