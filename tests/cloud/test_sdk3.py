@@ -57,9 +57,12 @@ own = {
         "hyperparameters": {"tries": 2},
         "source_code": SourceCode(source_dir=source, entry_script="random_search.py"),
     },
-    "old_job": {
-        "hyperparameters": {"rl.training.stop.training_iteration": 1},
-        "source_code": SourceCode(source_dir=source, entry_script="train.py"),
+    "old_job": {  # no source_code: what the SDK would run the program by takes no name with a dot
+        "hyperparameters": {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "/opt/ml/input/data/code",
+            "rl.training.stop.training_iteration": 1,
+        },
     },
 }
 name = source.rpartition("/")[2]
@@ -70,7 +73,7 @@ ModelTrainer(
     base_job_name="own",
     local_container_root=folder,
     **own[name],
-).train([InputData(channel_name="code", data_source=source)] if name == "corridor" else None)
+).train(None if "source_code" in own[name] else [InputData(channel_name="code", data_source=source)])
 """
 
 
