@@ -13,18 +13,16 @@ import pytest
 
 from rl_app.garbage import uncollected
 from scripts.lib import engine
-from scripts.lib.rings import COUNTS, NEED_ENGINE, SHARE_ENGINE
+from scripts.lib.rings import COUNTS, NEED_ENGINE
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--skip-all", metavar="REASON", help="skip every test, and say why")
+    parser.addoption("--alone", choices=("yes", "no"), help="only what wants the machine alone, or all else")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    for item in items:
-        reason = config.getoption("--skip-all") or without_engine(ring_of(item.nodeid))
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=reason))
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: nothing else is to run beside it, such as what waits for an idle core")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -34,34 +32,20 @@ def pytest_collection() -> Iterator[None]:
         yield
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests run in turn, for its fixtures' sake; so do all files that share an engine, beside the others."""
-    from xdist.scheduler import LoadFileScheduling
-
-    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            return "engine" if shares_engine(nodeid) else str(super()._split_scope(nodeid))
-
-        def _assign_work_unit(self, node: Any) -> None:
-            """Takes what lasts longest first, so that at the end no core waits for the other for long."""
-            self.workqueue.move_to_end(min(self.workqueue, key=order), last=False)
-            super()._assign_work_unit(node)
-
-    return Scheduling(config, log)
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    asked = config.getoption("--alone")
+    if asked:
+        wanted = [(item.get_closest_marker("alone") is not None) == (asked == "yes") for item in items]
+        config.hook.pytest_deselected(items=[item for item, kept in zip(items, wanted) if not kept])
+        items[:] = [item for item, kept in zip(items, wanted) if kept]
+    for item in items:
+        reason = config.getoption("--skip-all") or without_engine(ring_of(item))
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def shares_engine(nodeid: str) -> bool:
-    return nodeid.partition("/")[2].startswith(SHARE_ENGINE)
-
-
-def order(scope: str) -> int:
-    """When a part of the tests begins: those that share an engine, files of whole jobs, the many short ones."""
-    return 0 if scope == "engine" else 1 if ring_of(scope) == "app" else 2
-
-
-def ring_of(nodeid: str) -> str:
-    return nodeid.split("/")[1]
+def ring_of(item: pytest.Item) -> str:
+    return item.nodeid.split("/")[1]
 
 
 @lru_cache(maxsize=None)

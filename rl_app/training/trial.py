@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 NO_CONSTANT = (
-    "is no constant of Python: evaluations have an array as a list, a path as text, and nothing of all else; "
-    "their setting env_config={…} gives them others"
+    "is no constant of Python: evaluations have an array as a list, a path as text, nothing of all else; "
+    "their own env_config={…} gives others"
 )
 
 

@@ -1,4 +1,4 @@
-"""`scripts/test`: the tests, of which two run at a time."""
+"""`scripts/test`: the tests, ring by ring."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Counter, List, Mapping, Optional, Sequence, Tuple
 
 from scripts.lib import cli, environments
-from scripts.lib.rings import CLOUD, COUNTS, ON_REQUEST, RINGS, SHARE_ENGINE, there
+from scripts.lib.rings import CLOUD, COUNTS, ON_REQUEST, RINGS, there
 
+SIDE_BY_SIDE = ("unit", "app")
+"""Rings whose files run side by side, one a core, and then those alone that ask for it; the others share an engine."""
 MOST_AT_ONCE = 2
-"""Files that run side by side, one a core: with more than cores, every deadline lies."""
 NOTHING_COLLECTED = 5  # pytest's exit status
 OUTCOMES = ("passed", "failed", "skipped")
 EXAMPLES = """
@@ -36,11 +37,11 @@ def main(arguments: Sequence[str], root: Path = environments.ROOT) -> int:
     python = environments.ensure(locks)
     total: Counter[str] = collections.Counter()
     stopped: Optional[int] = None
-    left_out = only_on_request(rings, root)
-    for asked, how in ((rings, at_once(rings)), *(([ring], ["--skip-all", ON_REQUEST[ring]]) for ring in left_out)):
-        print(*(f"---- {ring}: {RINGS[ring]}" for ring in asked), sep="\n", flush=True)
-        folders = [f"tests/{ring}" for ring in asked]
-        counts, stopped = run([str(python), "-m", "pytest", *folders, *how, *options], root)
+    asked = [*rings, *only_on_request(rings, root)]
+    for ring, manner, how in ((each, *part) for each in asked for part in passes(each)):
+        print(f"---- {ring}: {RINGS[ring]}{manner}", flush=True)
+        left_out = [] if ring in rings else ["--skip-all", ON_REQUEST[ring]]
+        counts, stopped = run([str(python), "-m", "pytest", f"tests/{ring}", *how, *options, *left_out], root)
         total += counts
         if stopped is not None:
             print(f"\nstopped by {signal.Signals(stopped).name}: what is not listed above did not run")
@@ -71,11 +72,15 @@ def parse(arguments: Sequence[str], root: Path = environments.ROOT) -> Tuple[Lis
     return [ring for ring in known if ring in wanted], options
 
 
-def at_once(rings: Sequence[str]) -> List[str]:
-    """Return pytest's options for files side by side, of which those that share an engine go in turn."""
-    if all(ring in SHARE_ENGINE for ring in rings):
-        return []
-    return ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE)), "--dist", "loadfile"]
+def passes(ring: str) -> List[Tuple[str, List[str]]]:
+    """Return how a ring runs, in words and as pytest's options: with more at once than cores, every deadline lies."""
+    if ring not in SIDE_BY_SIDE:
+        return [("", [])]
+    at_once = str(min(os.cpu_count() or 1, MOST_AT_ONCE))
+    return [
+        (f"; {at_once} files at once", ["-n", at_once, "--dist", "loadfile", "--alone", "no"]),
+        ("; what wants the machine alone", ["--alone", "yes"]),
+    ]
 
 
 def only_on_request(rings: Sequence[str], root: Path) -> List[str]:

@@ -15,8 +15,6 @@ RINGS = {
 }
 NEED_ENGINE = ("image", "stack", "gpu")
 """Rings that tests/conftest.py skips where no Docker engine is."""
-SHARE_ENGINE = (*NEED_ENGINE, "cloud/test_sdk", "cloud/test_notebook", "cloud/test_push")
-"""How files begin that run one after the other: their containers share one engine, its networks, names and ports."""
 ON_REQUEST = {"gpu": "its image of 5 GB takes minutes to build; `scripts/test gpu` runs it"}
 """Rings that run only where they are named, and why."""
 CLOUD = "cloud"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos import harness
 from tests.chaos.job import Job
 from tests.chaos.places import ALONE, WITH_WORKER
@@ -12,6 +14,7 @@ FAULTS, SEED = 7, 3
 IN_PROCESSES = harness.chosen(places=(ALONE, WITH_WORKER))
 
 
+@pytest.mark.alone
 def test_a_job_survives_what_is_done_to_it(tmp_path: Path) -> None:
     tallies = harness.run(IN_PROCESSES, FAULTS, SEED, tmp_path, print)
     assert len(tallies) == FAULTS, "each kind before any comes again"

@@ -33,6 +33,7 @@ from tests.app.made_models import write_model
 from tests.waiting import until
 
 # The process that makes them has the lowest priority, and waits for all others.
+pytestmark = pytest.mark.alone
 SOON_S = 240
 
 

@@ -194,7 +194,7 @@ def test_a_second_job_stands_beside_the_first_and_runs_the_edited_source(stack: 
 def test_packages_of_debians_are_in_an_image_of_their_own(stack: Stack, up: Ran) -> None:
     asked = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "train", "-c", "command -v tree; echo $RL_IMAGE")
     for packages, said in (("tree", "/usr/bin/tree\nsagemaker-rllib:cpu-debian\n"), ("", "sagemaker-rllib:cpu\n")):
-        ran = stack.compose(*asked, DEBIAN=packages)
+        ran = stack.compose(*asked, DEBIAN=packages, IMAGE_POLICY="build")
         assert ran.status == 0 and ran.output.endswith(said), ran.output
     assert "tree" not in ran.output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import warnings
@@ -118,35 +119,16 @@ def test_a_run_of_all_counts_what_is_on_request_as_skipped_and_says_why(
     assert "`scripts/test gpu` runs it" in said
 
 
-FILE = """
-import os, pathlib, time
-def test_{number}():
-    for mark in ("begins", "ends"):
-        with pathlib.Path({log!r}).open("a") as log:
-            log.write(f"{ring} {number} {{mark}} {{os.environ['PYTEST_XDIST_WORKER']}}\\n")
-        time.sleep(0.1)
-"""
-
-
-def test_files_that_share_an_engine_run_in_turn_beside_the_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log = root / "log"
-    for ring, name in (("unit", "any"), ("app", "any"), ("cloud", "sdk")):
-        (root / "tests" / ring).mkdir(exist_ok=True)
-        for number in range(1, 4):
-            text = FILE.format(ring=ring, number=number, log=str(log))
-            (root / "tests" / ring / f"test_{name}_{number}_{ring}.py").write_text(text)
+def test_what_wants_the_machine_alone_runs_after_the_others_and_is_counted_with_them(
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "tests" / "unit" / "test_a.py").write_text("import pytest\n@pytest.mark.alone\ndef test_alone(): pass")
+    (root / "tests" / "unit" / "test_b.py").write_text("def test_beside(): pass\ndef test_fails(): assert False")
     monkeypatch.setattr(test.environments, "ensure", lambda locks: Path(sys.executable))
-    monkeypatch.setattr(test.os, "cpu_count", lambda: 2)
-    assert test.main(["unit", "app", "cloud"], root) == 0
-    done = [line.rpartition(" ")[::2] for line in log.read_text().splitlines()]
-    in_turn = [what for what, _ in done if what.startswith("cloud")]
-    assert in_turn == [f"cloud {number} {mark}" for number in range(1, 4) for mark in ("begins", "ends")]
-    worker_of = dict(done)
-    assert len({worker_of[f"cloud {number} ends"] for number in range(1, 4)}) == 1
-    beside = worker_of["app 1 begins"]
-    assert beside != worker_of["cloud 1 begins"]
-    begun = [what for what, worker in done if what.endswith("begins") and worker == beside]
-    assert begun == sorted(begun), "the long ones first"
+    assert test.main(["unit", "--", "-v"], root) == 1
+    said = capfd.readouterr().out
+    assert said.splitlines()[-1] == "2 passed, 1 failed, 0 skipped"
+    assert re.search(r"files at once\n.*test_beside.*; what wants the machine alone\n.*test_alone", said, re.DOTALL)
 
 
 def test_a_warning_of_ours_fails_a_test() -> None:

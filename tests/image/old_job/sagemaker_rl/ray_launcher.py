@@ -44,6 +44,8 @@ class Launcher:
         config = applied(self.get_experiment_config())
         training = config["training"]
         training.update(local_dir=INTERMEDIATE, checkpoint_at_end=True)
+        if len(self.hosts) > 1:  # more than any other host has: Ray would start the trainer on either
+            training["config"]["num_cpus_for_driver"] = 2
         run_experiments(config)
         self.leave(training["run"], training["config"]["env"])
 
@@ -52,7 +54,7 @@ class Launcher:
             return {"num_cpus": max(self.num_cpus, 3)}
         address = socket.gethostbyname(self.host)
         start = ["ray", "start", "--head", f"--redis-port={PORT}", f"--node-ip-address={address}"]
-        subprocess.run([*start, "--num-cpus=1"], check=True)
+        subprocess.run([*start, "--num-cpus=2"], check=True)
         ray.init(address=f"{address}:{PORT}")
         until(lambda: len(ray.nodes()) == len(self.hosts))
         print("nodes:", len(ray.nodes()), flush=True)
@@ -61,7 +63,7 @@ class Launcher:
 
     def join(self):
         address = (socket.gethostbyname(self.hosts[0]), PORT)
-        start = ["ray", "start", f"--address={address[0]}:{PORT}", "--num-cpus=2"]
+        start = ["ray", "start", f"--address={address[0]}:{PORT}", "--num-cpus=1"]
         until(lambda: answers(address) and subprocess.run(start).returncode == 0)  # the head answers before it is whole
         print("joined as", socket.gethostname(), flush=True)
         until(lambda: not answers(address))
