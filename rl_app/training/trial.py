@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 NO_CONSTANT = (
-    "is no constant of Python: evaluations have an array as a list, a path as text, nothing of all else; "
+    "is no constant of Python: evaluations have an array as a list, a path as text, else nothing; "
     "their own env_config={…} gives others"
 )
 
