@@ -29,6 +29,9 @@ def main(arguments: List[str]) -> int:
 
     silence_gym()
     if command == "train" and not rest:
+        from rl_app.blas import choose_kernels
+
+        choose_kernels()
         from rl_app import train
 
         return train.command()

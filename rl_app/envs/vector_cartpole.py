@@ -52,23 +52,20 @@ class VectorCartPole(VectorEnv):  # type: ignore[misc]  # Ray has no types
         angles = angle.tolist()
         cosines = list(map(math.cos, angles))
         cos, sin = np.array(cosines), np.array(list(map(math.sin, angles)))
-        force = np.where(np.asarray(actions) == 1, one.force_mag, -one.force_mag)
+        force = np.where(np.array(actions) == 1, one.force_mag, -one.force_mag)
         temp = (force + one.polemass_length * squares(turning.tolist()) * sin) / one.total_mass
         turning_faster = (one.gravity * sin - cos * temp) / (
             one.length * (4.0 / 3.0 - one.masspole * squares(cosines) / one.total_mass)
         )
         faster = temp - one.polemass_length * turning_faster * cos / one.total_mass
-        states = np.empty_like(self._states)
-        states[0::2] = self._states[0::2] + one.tau * self._states[1::2]
-        states[1] = velocity + one.tau * faster
-        states[3] = turning + one.tau * turning_faster
-        self._states = states
+        self._states = self._states + one.tau * np.array([velocity, faster, turning, turning_faster])
         self._steps += 1
         over = (np.abs(self._states[0]) > one.x_threshold) | (np.abs(self._states[2]) > one.theta_threshold_radians)
         late = self._steps >= self._most_steps
         infos: List[Dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for index in np.flatnonzero(late):
-            infos[index]["TimeLimit.truncated"] = not over[index]
+        if late.any():
+            for index in np.flatnonzero(late):
+                infos[index]["TimeLimit.truncated"] = not over[index]
         return self._states.T.astype(np.float32), np.ones(self.num_envs), over | late, infos
 
     def get_unwrapped(self) -> List[gym.Env]:

@@ -54,7 +54,7 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
         return (
             self._observed(where, observations),
             self._rewards(rewards),
-            [bool(done) if type(done) in (bool, np.bool_) else checks.done(where, done) for done in dones],
+            self._dones(dones),
             [info if type(info) is dict and not checks.plain_infos else checks.info(where, info) for info in infos],
         )
 
@@ -76,6 +76,14 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
     def _observed(self, where: str, observations: Any) -> Any:
         rows = self._checks.reader.rows(observations)
         return [self._checks.observed(where, each) for each in observations] if rows is None else rows
+
+    def _dones(self, dones: Any) -> List[bool]:
+        if type(dones) is np.ndarray and dones.dtype == bool and dones.ndim == 1:
+            found: List[bool] = dones.tolist()
+            return found
+        return [
+            bool(done) if type(done) in (bool, np.bool_) else self._checks.done("vector_step", done) for done in dones
+        ]
 
     def _rewards(self, rewards: Any) -> List[float]:
         an_array = type(rewards) is np.ndarray and rewards.dtype.kind == "f" and rewards.ndim == 1

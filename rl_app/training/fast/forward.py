@@ -30,6 +30,9 @@ class Forward:
         given = [policy._dist_inputs, policy._action_input]
         self._log_likelihood = ready(session, [policy._log_likelihood], given, callers_thread=True)
 
+    def begin(self) -> None:
+        """Do nothing: TensorFlow has the weights."""
+
     def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
         """Return what to do next; ``actions`` and ``rewards`` are those before."""
         names = (SampleBatch.ACTIONS, SampleBatch.ACTION_DIST_INPUTS, SampleBatch.VF_PREDS)

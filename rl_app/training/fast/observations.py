@@ -6,6 +6,7 @@ from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 from ray.rllib.models.preprocessors import NoPreprocessor
+from ray.rllib.utils.filter import NoFilter
 
 from rl_app.training.fast.filters import filtered
 
@@ -36,6 +37,10 @@ class Observations:
             return seen, seen
         over = np.fromiter(restarted, int, len(restarted))
         started = self._preprocessed(list(restarted.values()))
+        if type(kept) is NoFilter:
+            now = seen.copy()
+            now[over] = started
+            return seen, now
         # The filter sees the first observation of an episode right after the last of the one before
         rows = filtered(kept, np.insert(seen, over + 1, started, axis=0))
         lasts = np.arange(len(seen))

@@ -10,6 +10,7 @@ from ray.rllib.utils.sgd import standardized
 from ray.rllib.utils.timer import TimerStat
 
 from rl_app.training.fast.collecting import collect, received
+from rl_app.training.fast.dense.learner import DenseLearner, can_learn
 from rl_app.training.fast.minibatches import Minibatches, simple, sliced
 from rl_app.training.fast.session import load_quickly
 from rl_app.training.fast.sgd import Loop
@@ -26,7 +27,7 @@ class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
         super().__init__(workers)
         self._config = config
         policy = workers.local_worker().get_policy()
-        self._loop = Loop(policy)
+        self._loop = (DenseLearner if can_learn(policy) else Loop)(policy)
         for coefficient in (policy.kl_coeff, policy.cur_lr, policy.entropy_coeff):
             load_quickly(policy.get_session(), coefficient)
         self.sample_timer, self.grad_timer, self.update_weights_timer = TimerStat(), TimerStat(), TimerStat()

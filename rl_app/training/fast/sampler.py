@@ -19,6 +19,7 @@ from rl_app.envs.contract.checked import CheckedEnv
 from rl_app.envs.contract.newer import is_truncated
 from rl_app.errors import UserError
 from rl_app.training.fast.columns import Columns
+from rl_app.training.fast.dense.forward import DenseForward, can_act
 from rl_app.training.fast.forward import Forward, zeros_of
 from rl_app.training.fast.observations import Observations
 from rl_app.training.fast.trajectories import Trajectories
@@ -46,7 +47,7 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._soft, self._never_done = config["soft_horizon"], config["no_done_at_end"]
         self._clips = config["clip_actions"]
         self._fragment = config["rollout_fragment_length"] if config["batch_mode"] == "truncate_episodes" else None
-        self._forward = Forward(self.policy)
+        self._forward = (DenseForward if can_act(self.policy) else Forward)(self.policy)
         self._observations = Observations(worker, DEFAULT_POLICY_ID)
         self._trajectories = Trajectories(self.policy, self._forward, config["clip_rewards"])
         self._count = count = self.env.num_envs
@@ -59,6 +60,7 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
 
     def get_data(self) -> SampleBatch:
         """Return the next batch; the metrics of the episodes that ended before it go into their queue."""
+        self._forward.begin()
         while True:
             while not self._ready:
                 self._step()

@@ -14,11 +14,13 @@ from ray.rllib.agents.ppo.ppo_tf_policy import (
 from ray.rllib.policy.tf_policy import TFPolicy
 from ray.rllib.utils import try_import_tf
 
+from rl_app.machine import detect
 from rl_app.training.fast import limits, sgd
 from rl_app.training.fast.optimizer import LoopOptimizer
 from rl_app.training.fast.sampler import LeanSampler
 
 tf = try_import_tf()
+THREADS = ("intra_op_parallelism_threads", "inter_op_parallelism_threads")
 
 
 def gradients(policy: Any, optimizer: Any, loss: Any) -> List[Tuple[Any, Any]]:
@@ -54,12 +56,19 @@ def learns_outside(policy: Any) -> bool:
 
 def make_workers(trainer: Any, env_creator: Any, policy: Any, config: Mapping[str, Any]) -> Any:
     """RLlib's workers, with the lean sampler where it can be."""
+    config = {**config, "local_tf_session_args": no_more_threads_than_cpus(config["local_tf_session_args"])}
     workers = trainer._make_workers(env_creator, policy, config, config["num_workers"])
     if limits.of_sampler(workers.local_worker()) is None:
         use_lean_sampler(workers.local_worker())
         for worker in workers.remote_workers():
             worker.apply.remote(use_lean_sampler)
     return workers
+
+
+def no_more_threads_than_cpus(session_args: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return what a session is made with. RLlib's default is 8 threads: on two CPUs SGD then takes a third longer."""
+    cpus = detect().cpus
+    return {name: min(value, cpus) if name in THREADS else value for name, value in session_args.items()}
 
 
 def use_lean_sampler(worker: Any) -> None:

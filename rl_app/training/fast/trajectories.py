@@ -36,7 +36,7 @@ class Trajectories:
             columns[SampleBatch.VF_PREDS] = self._forward.values(*self._seen(columns))
         logp = self._forward.log_likelihood(columns[SampleBatch.ACTION_DIST_INPUTS], columns[SampleBatch.ACTIONS])
         columns[SampleBatch.ACTION_LOGP], columns[SampleBatch.ACTION_PROB] = logp, np.exp(logp)
-        advantages, targets = self._advantages(columns, ends, after)
+        advantages, targets = self._advantages(columns, ends, after, len(unrolls))
         columns[Postprocessing.ADVANTAGES], columns[Postprocessing.VALUE_TARGETS] = advantages, targets
         columns[SampleBatch.UNROLL_ID] = np.repeat(unrolls, len(ends) // len(unrolls))
         columns["agent_index"] = np.zeros(len(ends), int)
@@ -51,11 +51,11 @@ class Trajectories:
             after[cut] = self._forward.values(*(columns[name][cut] for name in names))
         return after
 
-    def _advantages(self, columns: Dict[str, Array], ends: Array, after: Array) -> Any:
+    def _advantages(self, columns: Dict[str, Array], ends: Array, after: Array, fragments: int) -> Any:
         rewards, values = columns[SampleBatch.REWARDS], columns[SampleBatch.VF_PREDS]
         gamma = self._config["gamma"]
         if self._config["use_gae"]:
-            return generalized(rewards, values, ends, after, gamma, self._config["lambda"])
+            return generalized(rewards, values, ends, after, gamma, self._config["lambda"], fragments)
         return returns(rewards, values, ends, after, gamma)
 
     @staticmethod

@@ -1,0 +1,61 @@
+"""What a policy says of many observations, by its twin."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import numpy as np
+from ray.rllib.policy.sample_batch import SampleBatch
+
+from rl_app.blas import on_one_thread
+from rl_app.training.fast.dense.network import Network
+from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of
+from rl_app.training.fast.dense.variables import Variables
+
+Array = Any  # np.ndarray, which has no parameters on Python 3.8
+# With more of them numpy on one thread takes longer than TensorFlow takes to begin.
+MOST_WEIGHTS = 300_000
+
+
+def can_act(policy: Any) -> bool:
+    """Return whether numpy can act for a policy, in less time."""
+    return has_twin(policy, MOST_WEIGHTS)
+
+
+class DenseForward:
+    """As :class:`rl_app.training.fast.forward.Forward`, with the values always of a whole fragment at once.
+
+    The actions are drawn by a generator of numpy's and not by TensorFlow's.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        on_one_thread()
+        layers = layers_of(policy)
+        self._variables = Variables(policy.get_session(), layers.variables)
+        self._network = Network(self._variables.vector, *layers.shapes)
+        self._dist_class = DISTRIBUTIONS[policy.dist_class]
+        # An environment may well seed numpy's global one, and all episodes would be alike
+        self._generator = np.random.default_rng(np.random.randint(2**31))
+
+    def begin(self) -> None:
+        """Take the weights for what comes next."""
+        self._variables.take()
+
+    def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
+        """Return what to do next; what was before means nothing to this network."""
+        dist_inputs = self._network.dist_inputs(flat(observations))
+        chosen = self._dist_class.draw(np.ascontiguousarray(dist_inputs.T), self._generator)
+        return {SampleBatch.ACTIONS: chosen, SampleBatch.ACTION_DIST_INPUTS: dist_inputs}
+
+    def values(self, observations: Array, actions: Array, rewards: Array) -> Array:
+        """Return the values of the observations."""
+        return self._network.values(flat(observations))
+
+    def log_likelihood(self, dist_inputs: Array, actions: Array) -> Array:
+        """Return how likely the actions were."""
+        return self._dist_class(np.ascontiguousarray(dist_inputs.T)).logp(actions)
+
+
+def flat(observations: Array) -> Array:
+    """Return them as the network takes them, ``[rows, numbers]``."""
+    return np.asarray(observations, np.float32).reshape(len(observations), -1)

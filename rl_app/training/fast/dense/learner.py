@@ -1,0 +1,110 @@
+"""All epochs of SGD over a batch, between taking the weights out of TensorFlow's variables and putting them back."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+import numpy as np
+from ray.rllib.evaluation.postprocessing import Postprocessing
+from ray.rllib.policy.sample_batch import SampleBatch
+from ray.rllib.utils import try_import_tf
+
+from rl_app.blas import on_one_thread
+from rl_app.training.fast.dense.adam import Adam, clip_by_global_norm
+from rl_app.training.fast.dense.forward import flat
+from rl_app.training.fast.dense.loss import Loss, Minibatch, Settings
+from rl_app.training.fast.dense.network import Network
+from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of
+from rl_app.training.fast.dense.variables import Variables
+from rl_app.training.fast.minibatches import Minibatches
+from rl_app.training.fast.session import ready
+
+tf = try_import_tf()
+COEFFICIENTS = ("cur_lr", "kl_coeff", "entropy_coeff")
+# With more of them numpy on one thread is no faster than TensorFlow: networks of 128 x 128 have 34,000.
+MOST_WEIGHTS = 40_000
+
+
+def can_learn(policy: Any) -> bool:
+    """Return whether numpy can learn for a policy, in less time."""
+    return has_twin(policy, MOST_WEIGHTS)
+
+
+class DenseLearner:
+    """Learns for a policy for which it can. What it learns, and what Adam has gathered, is TensorFlow's in between."""
+
+    def __init__(self, policy: Any) -> None:
+        on_one_thread()
+        self._config, self._dist_class = policy.config, DISTRIBUTIONS[policy.dist_class]
+        session, layers = policy.get_session(), layers_of(policy)
+        slots, powers = _of_adam(policy, layers.variables)
+        self._variables = Variables(session, [*layers.variables, *slots, *powers])
+        size = sum(variable.shape.num_elements() for variable in layers.variables)
+        weights, mean, square, powers_ = np.split(self._variables.vector, [size, 2 * size, 3 * size])
+        self._network, self._adam = Network(weights, *layers.shapes), Adam(weights, mean, square, powers_)
+        self._coefficients = ready(session, [getattr(policy, name) for name in COEFFICIENTS], [])
+
+    def run(self, batch: Mapping[str, Any], minibatches: Minibatches) -> Dict[str, Any]:
+        """Learn; return the mean over the last epoch of what RLlib's learner tells."""
+        self._variables.take()
+        rate, kl, entropy = self._coefficients()
+        settings, columns = self._settings(kl, entropy), Columns(batch)
+        told: List[Mapping[str, float]] = []
+        with np.errstate(all="ignore"):  # of which TensorFlow says nothing either
+            for number, (start, stop) in enumerate(minibatches.bounds.tolist()):
+                loss = self._step(columns, minibatches.rows[start:stop], settings, np.float32(rate))
+                if number >= minibatches.last_epoch:
+                    told.append(loss.figures())
+        self._variables.put()
+        means = {name: float(sum(each[name] for each in told) / len(told)) for name in told[0]}
+        return {"cur_kl_coeff": float(kl), "cur_lr": float(rate), **means, "entropy_coeff": float(entropy), "model": {}}
+
+    def _settings(self, kl: float, entropy: float) -> Settings:
+        config = self._config
+        value = config["vf_loss_coeff"] if config["use_gae"] else None
+        return Settings(config["clip_param"], config["vf_clip_param"], value, kl, entropy)
+
+    def _step(self, columns: Columns, rows: Any, settings: Settings, rate: Any) -> Loss:
+        """Take one step of SGD; return the loss before it."""
+        network, then = self._network, columns.minibatch(rows)
+        dist_inputs, values = network.forward(columns.observations.take(rows, 0))
+        loss = Loss(then, self._dist_class, np.ascontiguousarray(dist_inputs.T), values, settings)
+        of_inputs, of_values = loss.gradients()
+        network.backward(of_inputs.T, of_values)
+        if self._config["grad_clip"] is not None:
+            clip_by_global_norm(network.gradients, self._config["grad_clip"])
+        self._adam.step(network.gradients, rate)
+        return loss
+
+
+def _of_adam(policy: Any, variables: Sequence[Any]) -> Tuple[List[Any], Sequence[Any]]:
+    """Return what Adam keeps of the variables, first the means and then the squares, and its powers; it is made here."""
+    optimizer, session = policy._optimizer, policy.get_session()
+    # Named as in the loop of :mod:`~rl_app.training.fast.sgd`, so that either goes on from the other's checkpoints
+    with session.graph.as_default(), tf.name_scope("while/"):
+        before = set(tf.global_variables())
+        optimizer._create_slots(policy.model.trainable_variables())
+        session.run(tf.variables_initializer([each for each in tf.global_variables() if each not in before]))
+        powers = optimizer._get_beta_accumulators()
+    slots = [optimizer.get_slot(variable, name) for name in ("m", "v") for variable in variables]
+    return slots, powers
+
+
+class Columns:
+    """What the loss takes of a batch, so that it takes little time to gather a minibatch of it."""
+
+    NUMBERS = (
+        *(SampleBatch.ACTION_LOGP, SampleBatch.VF_PREDS),
+        *(Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS),
+    )
+
+    def __init__(self, batch: Mapping[str, Any]) -> None:
+        self.observations = flat(batch[SampleBatch.CUR_OBS])
+        self._actions = batch[SampleBatch.ACTIONS]
+        rows = [*(batch[name] for name in self.NUMBERS), *batch[SampleBatch.ACTION_DIST_INPUTS].T]
+        self._numbers = np.array(rows, np.float32)
+
+    def minibatch(self, rows: Any) -> Minibatch:
+        """Return these rows."""
+        numbers = self._numbers.take(rows, 1)
+        return Minibatch(self._actions.take(rows, 0), *numbers[: len(self.NUMBERS)], numbers[len(self.NUMBERS) :])

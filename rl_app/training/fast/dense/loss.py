@@ -1,0 +1,100 @@
+"""PPO's loss as RLlib 0.8.5 has it (https://arxiv.org/abs/1707.06347), and its gradient."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+Array = Any  # np.ndarray, which has no parameters on Python 3.8
+
+
+class Settings(NamedTuple):
+    """The ranges that the loss clips to, and what it weighs its parts by; without ``value`` no value is learned."""
+
+    clip: float
+    value_clip: float
+    value: Optional[float]
+    kl: float
+    entropy: float
+
+
+class Minibatch(NamedTuple):
+    """What was so when the steps were taken: ``dist_inputs`` ``[numbers, rows]``, of the others a row each."""
+
+    actions: Array
+    logp: Array
+    values: Array
+    advantages: Array
+    targets: Array
+    dist_inputs: Array
+
+
+class Loss:
+    """The loss of a minibatch, given what the network says of it now.
+
+    Args:
+        dist_class: of :mod:`~rl_app.training.fast.dense.distributions`.
+        dist_inputs: as the minibatch has them.
+    """
+
+    def __init__(self, then: Minibatch, dist_class: Any, dist_inputs: Array, values: Array, settings: Settings) -> None:
+        self._then, self._settings = then, settings
+        self._dist_class, self._dist = dist_class, dist_class(dist_inputs)
+        ratio = np.exp(self._dist.logp(then.actions) - then.logp)
+        self._surrogate = then.advantages * ratio
+        self._clipped = then.advantages * clipped(ratio, 1 - settings.clip, 1 + settings.clip)
+        self._error = self._worst_error = values - then.targets
+        moved = values - then.values
+        self._far = np.abs(moved) > settings.value_clip
+        if self._far.any():
+            error = then.values + clipped(moved, -settings.value_clip, settings.value_clip) - then.targets
+            self._far &= np.abs(error) > np.abs(self._error)
+            self._worst_error = np.where(self._far, error, self._error)
+
+    def gradients(self) -> Tuple[Array, Array]:
+        """Return those of the distribution's inputs, ``[numbers, rows]``, and of the values."""
+        settings, dist, one = self._settings, self._dist, np.float32(1 / len(self._error))
+        of_inputs = dist.logp_gradient(self._surrogate * (self._surrogate <= self._clipped) * -one)
+        if settings.kl:
+            of_inputs += dist.kl_gradient(self._before) * np.float32(settings.kl * one)
+        if settings.entropy:
+            of_inputs -= dist.entropy_gradient() * np.float32(settings.entropy * one)
+        of_values = self._error * np.float32(2 * (settings.value or 0) * one)
+        of_values[self._far] = 0
+        return of_inputs, of_values
+
+    @property
+    def _before(self) -> Any:
+        return self._dist_class(self._then.dist_inputs)
+
+    def figures(self) -> Dict[str, float]:
+        """Return what RLlib's learner tells of the loss and its parts."""
+        settings = self._settings
+        kl, entropy = mean(self._dist.kl(self._before)), mean(self._dist.entropy())
+        policy_loss = -mean(np.minimum(self._surrogate, self._clipped))
+        value_loss = 0.0 if settings.value is None else mean(np.square(self._worst_error))
+        weighed = settings.kl * kl + (settings.value or 0) * value_loss - settings.entropy * entropy
+        return {
+            "total_loss": policy_loss + weighed,
+            "policy_loss": policy_loss,
+            "vf_loss": value_loss,
+            "vf_explained_var": max(-1.0, 1 - variance(self._error) / variance(self._then.targets)),
+            "kl": kl,
+            "entropy": entropy,
+        }
+
+
+def mean(values: Array) -> Any:
+    """Return the mean; numpy's own takes several times as long for few, as its ``clip`` and its ``var`` do."""
+    return np.add.reduce(values) / np.float32(len(values))
+
+
+def variance(values: Array) -> Any:
+    """Return the variance."""
+    return mean(np.square(values - mean(values)))
+
+
+def clipped(values: Array, least: float, most: float) -> Array:
+    """Return the values within bounds."""
+    return np.minimum(np.maximum(values, np.float32(least)), np.float32(most))
