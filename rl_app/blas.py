@@ -1,4 +1,4 @@
-"""How numpy's BLAS multiplies: by which kernels, and on how many threads."""
+"""By which kernels numpy's BLAS multiplies."""
 
 from __future__ import annotations
 
@@ -25,14 +25,3 @@ def choose_kernels(environ: MutableMapping[str, str] = os.environ, cpu_info: Pat
     flags = {word for line in about.splitlines() if line.startswith("flags") for word in line.split()}
     if "AuthenticAMD" in about and flags >= WIDE:
         environ.setdefault(KERNELS, "SkylakeX")
-
-
-def on_one_thread() -> None:
-    """Have numpy multiply on one thread in this process, as Ray wants it by OMP_NUM_THREADS.
-
-    That comes too late where numpy is imported before Ray; and to wake a second thread takes as long as a small
-    network.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1, "blas")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Any, Iterator, Mapping
 
 MASK = "***"
@@ -13,7 +14,12 @@ SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key")}
 
 def is_secret(key: object) -> bool:
     """Return whether a key's words, as in ``api_key`` or ``apiKey``, name a secret; `max_tokens` does not."""
-    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", str(key))]
+    return _names_secret(str(key))
+
+
+@lru_cache(maxsize=1000)  # each result that is logged has RLlib's config, with a hundred keys
+def _names_secret(key: str) -> bool:
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", key)]
     return not SECRET.isdisjoint(words) or not SECRET_PAIRS.isdisjoint(zip(words, words[1:]))
 
 

@@ -15,9 +15,16 @@ CONSTANT = 1e-7
 
 def check_weights(policy: Any, iteration: int) -> None:
     """Raise JobError where a weight of an RLlib policy is NaN or infinite."""
-    for name, weights in policy.get_weights().items():
+    for name, weights in _weights_of(policy).items():
         if not np.isfinite(weights).all():
             raise JobError(f"iteration {iteration}: the weights {name} are no longer finite numbers: {DIVERGED}")
+
+
+def _weights_of(policy: Any) -> Mapping[str, Any]:
+    """Return them by one call of TensorFlow's session; RLlib makes one for each."""
+    known: Any = getattr(policy, "_variables", None)
+    weights: Mapping[str, Any] = known.sess.run(known.variables) if hasattr(known, "sess") else policy.get_weights()
+    return weights
 
 
 def check_actions(outputs: Mapping[str, Any]) -> None:

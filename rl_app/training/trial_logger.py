@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import cloudpickle  # type: ignore[import-untyped]
 from ray.tune.logger import CSVLogger, JsonLogger, Logger, TBXLogger, _SafeFallbackEncoder
@@ -14,7 +14,7 @@ from rl_app.masking import masked
 
 
 class AtOnce(TBXLogger):  # type: ignore[misc]  # Ray has no types
-    """Writes TensorBoard's events itself.
+    """Writes TensorBoard's events itself, those of a result as one.
 
     tensorboardX sends each through a pipe, made for processes, to a thread that writes it, and has no more than ten
     under way: the trainer would wait for that thread each iteration, for as long as an iteration's learning.
@@ -23,7 +23,16 @@ class AtOnce(TBXLogger):  # type: ignore[misc]  # Ray has no types
     def _init(self) -> None:
         super()._init()
         events = self._file_writer.file_writer.event_writer
-        events.add_event = events._ev_writer.write_event
+        self._events: List[Any] = []
+        events.add_event, self._write = self._events.append, events._ev_writer.write_event
+
+    def on_result(self, result: Dict[str, Any]) -> None:
+        super().on_result(result)
+        first, *others = self._events
+        for event in others:
+            first.summary.value.extend(event.summary.value)
+        self._write(first)
+        self._events.clear()
 
 
 class Lines(JsonLogger):  # type: ignore[misc]  # Ray has no types

@@ -16,10 +16,10 @@ class RandomEnv(gym.Env):  # type: ignore[misc]  # gym has no types
         rng = np.random.default_rng(number)
         size = int(rng.integers(1, 5))
         self.observation_space = (
-            spaces.Box(-50.0, 50.0, (size,), np.float32),
-            spaces.Box(-50.0, 50.0, (2, size), np.float64),
+            spaces.Box(-5.0, 5.0, (size,), np.float32),
+            spaces.Box(-5.0, 5.0, (2, size), np.float64),
             spaces.Discrete(size + 1),
-            spaces.Dict({"a": spaces.Box(-50.0, 50.0, (size,), np.float32), "b": spaces.Discrete(3)}),
+            spaces.Dict({"a": spaces.Box(-5.0, 5.0, (size,), np.float32), "b": spaces.Discrete(3)}),
             spaces.MultiBinary(size),
         )[number % 5]
         self.action_space = (

@@ -106,7 +106,7 @@ def test_the_design_has_a_line_for_every_folder() -> None:
     design = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     tree, layers = (re.findall(r"^(?:  )?(\w+)/ ", block, re.MULTILINE) for block in design.split("```")[1:4:2])
     packages = [file.parent for file in (ROOT / "rl_app").rglob("__init__.py")]
-    assert {folder.name for folder in packages} - {"rl_app", "fast", "contract", "media_types"} <= set(layers)
+    assert {folder.name for folder in packages} - {"rl_app", "fast", "dense", "contract", "media_types"} <= set(layers)
     known = {path.name for path in [*ROOT.iterdir(), *(ROOT / "scripts").iterdir(), *packages] if path.is_dir()}
     assert set(tree) | set(layers) <= known
     assert {"rl_app", "scripts", "tests", "docs", "docker", "examples", "benchmarks", "findings"} <= set(tree)

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-GROUND = ("errors", "plain", "masking", "machine", "cuda", "files", "disk", "garbage", "typed")
+GROUND = ("errors", "plain", "masking", "machine", "blas", "cuda", "files", "disk", "garbage", "typed")
 LAYERS = [
     GROUND,
     ("algorithms", "experiments", "experiences", "spaces", "stopping", "storage", "terminal", "cluster"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Type, Union
 
 from ray.rllib.optimizers.policy_optimizer import PolicyOptimizer
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
@@ -27,7 +27,8 @@ class LoopOptimizer(PolicyOptimizer):  # type: ignore[misc]  # Ray has no types
         super().__init__(workers)
         self._config = config
         policy = workers.local_worker().get_policy()
-        self._loop = (DenseLearner if can_learn(policy) else Loop)(policy)
+        kind: Type[Union[Loop, DenseLearner]] = DenseLearner if can_learn(policy) else Loop
+        self._loop = kind(policy)
         for coefficient in (policy.kl_coeff, policy.cur_lr, policy.entropy_coeff):
             load_quickly(policy.get_session(), coefficient)
         self.sample_timer, self.grad_timer, self.update_weights_timer = TimerStat(), TimerStat(), TimerStat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from typing import Any, Callable, Deque, Dict, List
+from typing import Any, Callable, Deque, Dict, List, Type, Union
 
 import numpy as np
 from ray.rllib.env.base_env import _DUMMY_AGENT_ID
@@ -47,7 +47,8 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._soft, self._never_done = config["soft_horizon"], config["no_done_at_end"]
         self._clips = config["clip_actions"]
         self._fragment = config["rollout_fragment_length"] if config["batch_mode"] == "truncate_episodes" else None
-        self._forward = (DenseForward if can_act(self.policy) else Forward)(self.policy)
+        kind: Type[Union[Forward, DenseForward]] = DenseForward if can_act(self.policy) else Forward
+        self._forward = kind(self.policy)
         self._observations = Observations(worker, DEFAULT_POLICY_ID)
         self._trajectories = Trajectories(self.policy, self._forward, config["clip_rewards"])
         self._count = count = self.env.num_envs

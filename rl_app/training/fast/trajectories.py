@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Union
 
 import numpy as np
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.policy.sample_batch import SampleBatch
 
 from rl_app.training.fast.advantages import generalized, returns
+from rl_app.training.fast.dense.forward import DenseForward
 from rl_app.training.fast.forward import Forward
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
@@ -17,7 +18,7 @@ Array = Any  # np.ndarray, which has no parameters on Python 3.8
 class Trajectories:
     """Adds what a policy says of its steps: values, likelihoods, advantages."""
 
-    def __init__(self, policy: Any, forward: Forward, clip_rewards: Optional[bool]) -> None:
+    def __init__(self, policy: Any, forward: Union[Forward, DenseForward], clip_rewards: Optional[bool]) -> None:
         self._config = policy.config
         self._forward = forward
         self._clip_rewards = clip_rewards

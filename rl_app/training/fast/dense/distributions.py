@@ -58,7 +58,7 @@ class Categorical:
 
 
 class DiagGaussian:
-    """Numbers, each normally distributed: ``[2 * numbers, rows]`` are their means, then their deviations' logarithms."""
+    """Numbers, each normally distributed: their means, then the logarithms of their deviations, by rows."""
 
     def __init__(self, inputs: Array) -> None:
         self._mean, self._log_std = np.split(inputs, 2)

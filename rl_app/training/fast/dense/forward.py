@@ -7,9 +7,8 @@ from typing import Any, Dict
 import numpy as np
 from ray.rllib.policy.sample_batch import SampleBatch
 
-from rl_app.blas import on_one_thread
 from rl_app.training.fast.dense.network import Network
-from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of
+from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8

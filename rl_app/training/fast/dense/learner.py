@@ -9,12 +9,11 @@ from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.policy.sample_batch import SampleBatch
 from ray.rllib.utils import try_import_tf
 
-from rl_app.blas import on_one_thread
 from rl_app.training.fast.dense.adam import Adam, clip_by_global_norm
 from rl_app.training.fast.dense.forward import flat
 from rl_app.training.fast.dense.loss import Loss, Minibatch, Settings
 from rl_app.training.fast.dense.network import Network
-from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of
+from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
 from rl_app.training.fast.minibatches import Minibatches
 from rl_app.training.fast.session import ready
@@ -78,7 +77,7 @@ class DenseLearner:
 
 
 def _of_adam(policy: Any, variables: Sequence[Any]) -> Tuple[List[Any], Sequence[Any]]:
-    """Return what Adam keeps of the variables, first the means and then the squares, and its powers; it is made here."""
+    """Make what Adam keeps of the variables; return the means, then the squares, and the powers."""
     optimizer, session = policy._optimizer, policy.get_session()
     # Named as in the loop of :mod:`~rl_app.training.fast.sgd`, so that either goes on from the other's checkpoints
     with session.graph.as_default(), tf.name_scope("while/"):
@@ -106,5 +105,5 @@ class Columns:
 
     def minibatch(self, rows: Any) -> Minibatch:
         """Return these rows."""
-        numbers = self._numbers.take(rows, 1)
-        return Minibatch(self._actions.take(rows, 0), *numbers[: len(self.NUMBERS)], numbers[len(self.NUMBERS) :])
+        logp, values, advantages, targets, *_ = numbers = self._numbers.take(rows, 1)
+        return Minibatch(self._actions.take(rows, 0), logp, values, advantages, targets, numbers[len(self.NUMBERS) :])

@@ -79,7 +79,7 @@ class Loss:
             "total_loss": policy_loss + weighed,
             "policy_loss": policy_loss,
             "vf_loss": value_loss,
-            "vf_explained_var": max(-1.0, 1 - variance(self._error) / variance(self._then.targets)),
+            "vf_explained_var": np.maximum(-1, 1 - variance(self._error) / variance(self._then.targets)),
             "kl": kl,
             "entropy": entropy,
         }

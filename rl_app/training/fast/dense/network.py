@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from itertools import accumulate
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -86,22 +87,17 @@ class Network:
 
     Args:
         weights: of all layers, in this order, float32; changes of them are seen here.
+        chains: the shapes of the three.
 
     Attributes:
         gradients: of the same shape.
     """
 
-    def __init__(self, weights: Array, shared: Sequence[Shape], policy: Sequence[Shape], value: Sequence[Shape]) -> None:
+    def __init__(self, weights: Array, *chains: Sequence[Shape]) -> None:
         self.gradients = np.zeros_like(weights)
-        at = 0
-        chains: List[List[Layer]] = []
-        for shapes in (shared, policy, value):
-            chains.append([])
-            for shape in shapes:
-                part = slice(at, at + shape.size)
-                chains[-1].append(Layer(shape, weights[part], self.gradients[part]))
-                at = part.stop
-        self._shared, self._policy, self._value = chains
+        ends = list(accumulate(shape.size for chain in chains for shape in chain))[:-1]
+        parts = zip(np.split(weights, ends), np.split(self.gradients, ends))
+        self._shared, self._policy, self._value = ([Layer(shape, *next(parts)) for shape in chain] for chain in chains)
 
     def forward(self, observations: Array) -> Tuple[Array, Array]:
         """Return the distribution's inputs and the values, ``[rows, …]`` and ``[rows]``, of ``[rows, size]``."""
@@ -120,7 +116,7 @@ class Network:
         """Write the weights' gradients, given those of what :meth:`forward` returned last."""
         found = [_backward(self._policy, dist_inputs), _backward(self._value, values[:, None])]
         if self._shared:
-            _backward(self._shared, sum(chain[0].before(each) for chain, each in zip((self._policy, self._value), found)))
+            _backward(self._shared, self._policy[0].before(found[0]) + self._value[0].before(found[1]))
 
 
 def _forward(layers: Sequence[Layer], values: Array) -> Array:

@@ -6,11 +6,12 @@ from typing import Any, Dict, List, NamedTuple
 
 from ray.rllib.models.tf.fcnet_v2 import FullyConnectedNetwork
 from ray.rllib.models.tf.tf_action_dist import Categorical, DiagGaussian
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rl_app.training.fast.dense import distributions
 from rl_app.training.fast.dense.network import ACTIVATIONS, Shape
 
-DISTRIBUTIONS = {Categorical: distributions.Categorical, DiagGaussian: distributions.DiagGaussian}
+DISTRIBUTIONS: Dict[Any, Any] = {Categorical: distributions.Categorical, DiagGaussian: distributions.DiagGaussian}
 
 
 def has_twin(policy: Any, most_weights: int) -> bool:
@@ -20,6 +21,15 @@ def has_twin(policy: Any, most_weights: int) -> bool:
     layers = _layers(policy.model).values()
     known = all(layer.activation.__name__ in ACTIVATIONS for layer in layers)
     return known and sum(_shape(layer).size for layer in layers) <= most_weights
+
+
+def on_one_thread() -> None:
+    """Have numpy multiply on one thread in this process, as Ray wants it by OMP_NUM_THREADS.
+
+    That comes too late where numpy is imported before Ray; and to wake a second thread takes as long as a small
+    network.
+    """
+    threadpool_limits(1, "blas")
 
 
 class Layers(NamedTuple):
