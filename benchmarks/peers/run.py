@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 OURS, ONE_BY_ONE, STOCK = "scripts/train", "scripts/train, environments one by one", "scripts/train fast=false"
 SB3, CLEANRL, RLLIB = "Stable-Baselines3 2.9.2", "CleanRL 1.2.0", "RLlib 2.60.0"
 PEERS = (SB3, CLEANRL, RLLIB)
-STEPS = 120_000
+STEPS = 300_000
 ENVIRON = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
