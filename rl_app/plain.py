@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from contextlib import suppress
 from pathlib import PurePath
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from collections.abc import Mapping  # which tells what is one in half of the time that typing's takes
+from typing import Any, Dict, Iterator, List, Optional
 
 _LEFT_OUT = object()
 

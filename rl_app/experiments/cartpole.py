@@ -26,7 +26,7 @@ EXPERIMENT = Experiment(
         "config": {
             **IN_ONE_PROCESS,
             # Iterations of as many steps, not of a second: the same seed learns the same on a machine that is busy.
-            "timesteps_per_iteration": 4096,
+            "timesteps_per_iteration": 8192,
             "num_envs_per_worker": 32,
             "rollout_fragment_length": 32,
             "train_batch_size": 1024,

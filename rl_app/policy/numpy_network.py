@@ -6,6 +6,7 @@ So would onnxruntime where the trainer's network is not ONNX yet: what converts 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from rl_app.policy.loading import Input, Network, Outputs
 from rl_app.policy.numpy_operations import OPERATIONS, Settings
 from rl_app.policy.onnx_conversion import PLAYED, sampled_outputs, used_inputs
 from rl_app.spaces.description import Array
+
+
+_AGREES: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+"""Of each policy whether its network's operations do the same in numpy: other weights change nothing in that."""
 
 
 class NotInNumpyError(Exception):
@@ -64,12 +69,13 @@ def in_numpy(policy: Any, frozen: FrozenPolicy) -> Optional[NumpyNetwork]:
     """Return the network of an RLlib policy; None where numpy cannot play it, or acts otherwise than the policy."""
     try:
         found = converted(frozen)
-        feeds, expected = sampled_outputs(policy, frozen)
-        ours = found.network().run(feeds)
+        if policy not in _AGREES:
+            feeds, expected = sampled_outputs(policy, frozen)
+            ours = found.network().run(feeds)
+            _AGREES[policy] = all(np.allclose(ours[name], expected[name], rtol=1e-4, atol=1e-4) for name in expected)
     except Exception:  # numpy raises what it likes of a network that is not as RLlib's are
         return None
-    agrees = all(np.allclose(ours[name], expected[name], rtol=1e-4, atol=1e-4) for name in expected)
-    return found if agrees else None
+    return found if _AGREES[policy] else None
 
 
 def converted(frozen: FrozenPolicy) -> NumpyNetwork:

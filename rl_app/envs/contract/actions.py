@@ -36,7 +36,12 @@ def acts(space: Space) -> Callable[[Any], Any]:
 
 
 def _discrete(start: int) -> Callable[[Any], Any]:
-    return (lambda action: action + start) if start else lambda action: action
+    return (lambda action: action + start) if start else as_it_is
+
+
+def as_it_is(action: Any) -> Any:
+    """Return the action."""
+    return action
 
 
 def _one(actor: Actor) -> Callable[[Any], Any]:

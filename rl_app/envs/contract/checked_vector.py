@@ -8,6 +8,7 @@ from typing import Any, List, Optional, Sequence, Tuple
 import numpy as np
 from ray.rllib.env import VectorEnv
 
+from rl_app.envs.contract.actions import as_it_is
 from rl_app.envs.contract.checked import Manner
 from rl_app.envs.contract.checks import Checks
 from rl_app.envs.contract.observations import shown
@@ -45,7 +46,8 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
 
     def vector_step(self, actions: Sequence[Any]) -> Tuple[Any, List[float], List[bool], List[Any]]:
         where, checks = "vector_step", self._checks
-        result = self._watched(where, self.env.vector_step, [checks.act(action) for action in actions])
+        acts = actions if checks.act is as_it_is else [checks.act(action) for action in actions]
+        result = self._watched(where, self.env.vector_step, acts)
         if not isinstance(result, (tuple, list)) or len(result) != len(COLUMNS):
             raise checks.wrong(where, f"{shown(result)}: expected ({', '.join(COLUMNS)})")
         observations, rewards, dones, infos = (
@@ -55,7 +57,7 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
             self._observed(where, observations),
             self._rewards(rewards),
             self._dones(dones),
-            [info if type(info) is dict and not checks.plain_infos else checks.info(where, info) for info in infos],
+            self._infos(infos),
         )
 
     def get_unwrapped(self) -> Any:
@@ -84,6 +86,11 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
         return [
             bool(done) if type(done) in (bool, np.bool_) else self._checks.done("vector_step", done) for done in dones
         ]
+
+    def _infos(self, infos: Any) -> List[Any]:
+        if set(map(type, infos)) == {dict} and not self._checks.plain_infos:
+            return list(infos)
+        return [self._checks.info("vector_step", info) for info in infos]
 
     def _rewards(self, rewards: Any) -> List[float]:
         an_array = type(rewards) is np.ndarray and rewards.dtype.kind == "f" and rewards.ndim == 1
