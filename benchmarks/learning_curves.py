@@ -4,9 +4,10 @@
 usage: benchmarks/learning_curves.py [EXPERIMENT] [--seeds N ...] [--iterations N] [KEY=VALUE ...]
        (default: cartpole-aws, seeds 0 1 2 3 4, 20 iterations)
 
-Both draw the same random numbers, so a seed's curves are the same until a rounding error makes one action another,
-which may be never; from there on they are two samples of the same. Each row has the median with the lowest and the
-highest, the last one for the mean over all iterations. How long it takes is not looked at: other work may go on.
+Both draw the same random numbers where TensorFlow draws the actions; a seed's curves are then the same until a rounding
+error makes one action another. Where numpy draws them, they are two samples of the same from the start. Each row has
+the median with the lowest and the highest, the last one for the mean over all iterations. How long it takes is not
+looked at: other work may go on.
 """
 
 from __future__ import annotations

@@ -45,11 +45,11 @@ class Loss:
         self._surrogate = then.advantages * ratio
         self._clipped = then.advantages * clipped(ratio, 1 - settings.clip, 1 + settings.clip)
         self._error = self._worst_error = values - then.targets
+        self._far: Any = []
         moved = values - then.values
-        self._far = np.abs(moved) > settings.value_clip
-        if self._far.any():
+        if np.maximum.reduce(np.abs(moved)) > settings.value_clip:
             error = then.values + clipped(moved, -settings.value_clip, settings.value_clip) - then.targets
-            self._far &= np.abs(error) > np.abs(self._error)
+            self._far = (np.abs(moved) > settings.value_clip) & (np.abs(error) > np.abs(self._error))
             self._worst_error = np.where(self._far, error, self._error)
 
     def gradients(self) -> Tuple[Array, Array]:
@@ -61,7 +61,8 @@ class Loss:
         if settings.entropy:
             of_inputs -= dist.entropy_gradient() * np.float32(settings.entropy * one)
         of_values = self._error * np.float32(2 * (settings.value or 0) * one)
-        of_values[self._far] = 0
+        if len(self._far):
+            of_values[self._far] = 0
         return of_inputs, of_values
 
     @property

@@ -12,20 +12,21 @@ ONE = np.float32(1)
 
 
 class Activation(NamedTuple):
-    """What a layer does last, in place, and the derivative of it, as told by what came out."""
+    """What a layer does last, in place, and the gradient of its sums, given what came out and the gradient of that."""
 
     apply: Callable[[Array], Any]
-    derivative: Callable[[Array], Array]
+    before: Callable[[Array, Array], Array]
 
 
-def _derivative_of_tanh(outputs: Array) -> Array:
-    squares = outputs * outputs
-    return np.subtract(ONE, squares, squares)
+def _before_tanh(outputs: Array, gradient: Array) -> Array:
+    derivative = outputs * outputs
+    np.subtract(ONE, derivative, derivative)
+    return np.multiply(gradient, derivative, derivative)
 
 
 ACTIVATIONS: Dict[str, Optional[Activation]] = {
-    "tanh": Activation(lambda sums: np.tanh(sums, sums), _derivative_of_tanh),
-    "relu": Activation(lambda sums: np.maximum(sums, 0, sums), lambda outputs: outputs > 0),
+    "tanh": Activation(lambda sums: np.tanh(sums, sums), _before_tanh),
+    "relu": Activation(lambda sums: np.maximum(sums, 0, sums), lambda outputs, gradient: gradient * (outputs > 0)),
     "linear": None,
 }
 
@@ -70,7 +71,7 @@ class Layer:
     def backward(self, gradient: Array) -> Array:
         """Write the weights' gradients, given that of what came out last; return that of the sums before it."""
         if self._activation:
-            gradient = gradient * self._activation.derivative(self._outputs)
+            gradient = self._activation.before(self._outputs, gradient)
         np.dot(self._inputs.T, gradient, self._kernel_gradient)
         if len(self._ones) != len(gradient):
             self._ones = np.ones(len(gradient), np.float32)
