@@ -41,12 +41,15 @@ def _holds(rule: Rule, value: Any, values: Values) -> bool:
 
 
 def schedule(points: Any, _: Values) -> bool:
-    """Tell whether a value is a schedule as RLlib takes it, whose own assertion says nothing."""
+    """Tell whether a value is a schedule as RLlib takes it, whose own assertion says nothing.
+
+    Before a schedule's first point RLlib 0.8.5 has the value of its last one, so the first has to be at 0.
+    """
     pairs = isinstance(points, (list, tuple)) and all(isinstance(point, (list, tuple)) for point in points)
     if not (points and pairs and all(len(point) == 2 and all(map(number, point)) for point in points)):
         return False
     times = [point[0] for point in points]
-    return times == sorted(times)
+    return times == sorted(times) and times[0] <= 0
 
 
 def number(value: Any) -> bool:
@@ -54,7 +57,7 @@ def number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-SCHEDULE = "a list of [timesteps, value] in the order of time, such as [[0, 0.001], [100000, 0.0001]]"
+SCHEDULE = "a list of [timesteps, value] in the order of time, from 0 on, such as [[0, 0.001], [100000, 0.0001]]"
 SCHEDULES = (
     Rule("config.lr_schedule", schedule, f"must be {SCHEDULE}"),
     Rule(

@@ -424,6 +424,10 @@ class TestValues:
             ("config.lr_schedule=0.5", "must be a list of [timesteps, value]"),
             ("config.lr_schedule=[[0]]", "must be a list of [timesteps, value]"),
             ("config.lr_schedule=[]", "must be a list of [timesteps, value] in the order of time"),
+            (
+                "config.lr_schedule=[[9,0.1],[99,0.2]]",
+                "must be a list of [timesteps, value] in the order of time, from 0 on",
+            ),
             ("config.lr_schedule=[[9,0.1],[0,0.2]]", "must be a list of [timesteps, value] in the order of time"),
             ('config.entropy_coeff_schedule=[[0,"a"]]', "or the timesteps in which it falls to 0"),
             ("config.entropy_coeff_schedule=true", "or the timesteps in which it falls to 0"),
