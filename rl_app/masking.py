@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
 from collections.abc import Mapping  # which tells what is one in half of the time that typing's takes
+from functools import lru_cache
 from typing import Any, Iterator
 
 MASK = "***"

@@ -16,7 +16,6 @@ from rl_app.policy.numpy_operations import OPERATIONS, Settings
 from rl_app.policy.onnx_conversion import PLAYED, sampled_outputs, used_inputs
 from rl_app.spaces.description import Array
 
-
 _AGREES: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 """Of each policy whether its network's operations do the same in numpy: other weights change nothing in that."""
 
