@@ -20,6 +20,12 @@ def check_weights(policy: Any, iteration: int) -> None:
             raise JobError(f"iteration {iteration}: the weights {name} are no longer finite numbers: {DIVERGED}")
 
 
+def check_vector(weights: Any) -> None:
+    """Raise JobError where one of all of a policy's weights, in one array, is NaN or infinite."""
+    if not np.isfinite(weights).all():
+        raise JobError(f"the policy's weights are no longer finite numbers: {DIVERGED}")
+
+
 def _weights_of(policy: Any) -> Mapping[str, Any]:
     """Return them by one call of TensorFlow's session; RLlib makes one for each."""
     known: Any = getattr(policy, "_variables", None)

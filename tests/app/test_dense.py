@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 import gym
 import numpy as np
@@ -14,6 +14,7 @@ from ray.tune.logger import NoopLogger
 from ray.tune.registry import register_env
 from threadpoolctl import threadpool_info
 
+from rl_app.errors import JobError
 from rl_app.training import checkpoints
 from rl_app.training.fast.dense import distributions
 from rl_app.training.fast.dense.forward import DenseForward
@@ -155,6 +156,31 @@ def test_episodes_differ_where_each_seeds_numpy() -> None:
     episodes = batch["actions"].reshape(-1, 15)
     others = made.workers.local_worker().sample()["actions"].reshape(-1, 15)
     assert not (episodes == others).all()
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+def test_workers_differ_where_each_environment_seeds_numpy_alike(seed: Optional[int]) -> None:
+    policy, seen = trainer(FastPPO, {"seed": seed}, DISCRETE).get_policy(), np.zeros((50, 1), np.float32)
+
+    def drawn(worker_index: int) -> Any:
+        policy.config["worker_index"] = worker_index
+        np.random.seed(0)
+        forward = DenseForward(policy)
+        return forward.act(np.repeat(seen, policy.observation_space.shape[0], 1), None, None)["actions"]
+
+    assert not (drawn(1) == drawn(2)).all()
+    assert (drawn(1) == drawn(1)).all() == (seed is not None)
+
+
+@pytest.mark.parametrize("hiddens", [[8, 8], [256, 256]])
+def test_an_agent_that_has_diverged_plays_no_further(hiddens: List[int]) -> None:
+    """TensorFlow draws an action then that there is not, and fails; numpy would draw the first one for ever."""
+    made = trainer(FastPPO, {"model": {"fcnet_hiddens": hiddens}}, DISCRETE)
+    made.train()
+    policy = made.get_policy()
+    policy.set_weights({name: np.full_like(each, np.nan) for name, each in policy.get_weights().items()})
+    with pytest.raises(JobError, match="no longer finite numbers: its training diverged"):
+        made.train()
 
 
 def test_what_adam_has_gathered_is_tensorflows_and_goes_on(tmp_path: Path) -> None:

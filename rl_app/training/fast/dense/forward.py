@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 from ray.rllib.policy.sample_batch import SampleBatch
 
+from rl_app.policy import soundness
 from rl_app.training.fast.dense.network import Network
 from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
@@ -33,12 +34,16 @@ class DenseForward:
         self._variables = Variables(policy.get_session(), layers.variables)
         self._network = Network(self._variables.vector, *layers.shapes)
         self._dist_class = DISTRIBUTIONS[policy.dist_class]
-        # An environment may well seed numpy's global one, and all episodes would be alike
-        self._generator = np.random.default_rng(np.random.randint(2**31))
+        self._generator = np.random.default_rng(_seed_of(policy.config))
 
     def begin(self) -> None:
-        """Take the weights for what comes next."""
+        """Take the weights for what comes next.
+
+        Raises:
+            JobError: they are no longer finite numbers, of which actions would be drawn that mean nothing.
+        """
         self._variables.take()
+        soundness.check_vector(self._variables.vector)
 
     def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
         """Return what to do next; what was before means nothing to this network."""
@@ -53,6 +58,14 @@ class DenseForward:
     def log_likelihood(self, dist_inputs: Array, actions: Array) -> Array:
         """Return how likely the actions were."""
         return self._dist_class(np.ascontiguousarray(dist_inputs.T)).logp(actions)
+
+
+def _seed_of(config: Mapping[str, Any]) -> Optional[List[int]]:
+    """Return what a worker's generator begins with; None for another one each time.
+
+    It is not drawn from numpy's global generator: an environment may well seed that, and all workers would be alike.
+    """
+    return None if config["seed"] is None else [config["seed"], config["worker_index"]]
 
 
 def flat(observations: Array) -> Array:
