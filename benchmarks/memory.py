@@ -7,11 +7,11 @@ Memory is PSS: what a process has for itself, and its share of what several have
 Linux alone. The rows of the processes are what they had when all together had the most. Another job on the machine has
 its share of TensorFlow's pages, and makes them less: it is to be measured alone. Seen on two cores, three rounds:
 
-| | before videos were played by numpy | since | and with imports when they are used |
-|---|---|---|---|
-| all together | 955 (953 to 956) | 757 (756 to 758) | 688 (687 to 688) |
-| the trainer | 524 | 647: the pages that both had are its own now | 576 |
-| videos and report | 377 | 56 | 57 |
+| | before videos were played by numpy | since | and with imports when they are used | learning in numpy |
+|---|---|---|---|---|
+| all together | 955 (953 to 956) | 757 (756 to 758) | 688 (687 to 688) | 688 (688 to 689) |
+| the trainer | 524 | 647: the pages that both had are its own now | 576 | 573 |
+| videos and report | 377 | 56 | 57 | 58 |
 """
 
 from __future__ import annotations

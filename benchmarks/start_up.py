@@ -4,8 +4,8 @@
 usage: benchmarks/start_up.py [ROUNDS]      (default: 5)
 
 The bare import is `import tensorflow, ray.rllib.agents.ppo`; its time is up to the end of the process. The goal is a
-first line within 1.5 times of it; seen on two quiet cores: 3.5 s against 3.0 s, 1.17 times (1.05 to 1.20). Where the
-CPU seconds went, on two cores with other work, the bare import being 5.0 there:
+first line within 1.5 times of it; seen on two quiet cores: 2.3 s against 3.1 s, 0.76 times (0.76 to 0.79), as less is
+imported. Where the CPU seconds went, on two cores with other work, the bare import being 5.0 there:
 
 | part | before | after |
 |---|---|---|
