@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -22,6 +23,8 @@ from rl_app.training import replay
 VARIABLES, COEFFICIENT, CLOCK, AGENT = "variables", "kl_coeff_val", "timestep", "agent"
 WINDOW, REWARDS = "last_episodes", "rewards_of_agents"
 PYTHONS_RANDOM, NUMPYS_RANDOM = "random", "numpy_random"
+OF_ADAM = re.compile(r"/(Adam|beta[12]_power|global_step)(_\d+)?:0$")
+OTHER_WAY = "what the optimizer has gathered is of another way to learn, and new; all else goes on"
 WITH_REPLAY = ("DQN", "SimpleQ", "APEX", "DDPG", "APEX_DDPG", "TD3", "SAC", "MARWIL")
 
 
@@ -62,8 +65,11 @@ def check(trainer: Any, checkpoint: Path) -> None:
             )
 
 
-def restore(trainer: Any, checkpoint: Path) -> None:
+def restore(trainer: Any, checkpoint: Path) -> Optional[str]:
     """Set back what the checkpoint's file has, after RLlib has restored the rest.
+
+    Returns:
+        What could not be set back, in words; None where all could.
 
     Raises:
         ValueError: the file is of another agent.
@@ -71,7 +77,7 @@ def restore(trainer: Any, checkpoint: Path) -> None:
     with np.load(str(file_beside(checkpoint)), allow_pickle=False) as kept:
         policies = _policies(trainer)
         values = {name: kept[f"{VARIABLES}/{index}"] for index, name in enumerate(kept[VARIABLES].tolist())}
-        _load(next(iter(policies.values())), values)
+        lost = _load(next(iter(policies.values())), values)
         for name, policy in policies.items():
             if _coefficient(name) in kept:
                 policy.kl_coeff_val = kept[_coefficient(name)].item()
@@ -82,6 +88,7 @@ def restore(trainer: Any, checkpoint: Path) -> None:
         for worker in trainer.workers.remote_workers():
             worker.set_global_vars.remote(clock)
         _set_random_state(kept)
+    return lost
 
 
 def not_kept(trainer: Any) -> Optional[str]:
@@ -143,14 +150,20 @@ def _variables(policy: Any) -> List[Any]:
     return list(policy.get_session().graph.get_collection("variables"))
 
 
-def _load(policy: Any, values: Dict[str, Any]) -> None:
+def _load(policy: Any, values: Dict[str, Any]) -> Optional[str]:
     own = {variable.name: variable for variable in _variables(policy)}
+    lost = None
+    # RLlib's optimizers and the loop of SGD each name what Adam keeps in another way
+    if any(name not in values for name in own if OF_ADAM.search(name)):
+        own = {name: variable for name, variable in own.items() if not OF_ADAM.search(name)}
+        lost = OTHER_WAY
     strangers = [name for name in own if name not in values or own[name].shape.as_list() != list(values[name].shape)]
     if strangers:
         raise ValueError(f"{', '.join(strangers[:3])}: not there, or of another shape")
     # By the initializers, which are there: an assignment of its own would add to the graph each time
     feeds = {own[name].initializer.inputs[1]: values[name] for name in own}
     policy.get_session().run([variable.initializer for variable in own.values()], feeds)
+    return lost
 
 
 def _random_state() -> Dict[str, Any]:

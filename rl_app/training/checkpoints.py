@@ -124,7 +124,9 @@ def _restored(trainer: Any, checkpoint: Checkpoint, say: Callable[[str], None]) 
             adaptive.check(trainer, checkpoint.path)
         trainer.restore(str(checkpoint.path))
         if has_adapted:
-            adaptive.restore(trainer, checkpoint.path)
+            lost = adaptive.restore(trainer, checkpoint.path)
+            if lost:
+                say(lost)
             replay.restore(trainer, checkpoint.path)
         return True
     except UserError:

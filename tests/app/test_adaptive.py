@@ -6,7 +6,7 @@ import random
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Tuple
 
 import numpy as np
 import pytest
@@ -34,9 +34,10 @@ def ray_running() -> Iterator[None]:
         yield
 
 
-def agent(algorithm: str, directory: Path) -> Any:
-    experiment = {"run": algorithm, "env": "CartPole-v1", "config": CASES[algorithm]}
-    job = parse({"experiment": "case", "seed": "1"}, MACHINE, {"case": experiment})
+def agent(algorithm: str, directory: Path, fast: bool = True, **config: Any) -> Any:
+    experiment = {"run": algorithm, "env": "CartPole-v1", "config": {**CASES[algorithm], **config}}
+    asked = {"experiment": "case", "seed": "1", **({} if fast else {"fast": "false"})}
+    job = parse(asked, MACHINE, {"case": experiment})
     directory.mkdir()
     return build_trainer(Trial(job, {}), directory)
 
@@ -198,6 +199,32 @@ def test_a_checkpoint_of_before_is_restored_without(ray_running: None, tmp_path:
         assert checkpoints.restore_newest(trained, tmp_path / "checkpoints", print) == saved
     finally:
         trained.stop()
+
+
+@pytest.mark.parametrize("ways", [(True, False), (False, True)])
+@pytest.mark.parametrize("simple", [True, False])
+def test_a_job_goes_on_by_the_other_way_to_learn(
+    ways: Tuple[bool, bool], simple: bool, ray_running: None, tmp_path: Path
+) -> None:
+    """Adam's variables have other names there, and are new; they were a checkpoint that cannot be read."""
+    first, second = (agent("PPO", tmp_path / str(way), way, simple_optimizer=simple) for way in ways)
+    said: List[str] = []
+    try:
+        for _ in range(4):
+            first.train()
+        saved = checkpoints.save(first, tmp_path / "checkpoints")
+        assert checkpoints.restore_newest(second, tmp_path / "checkpoints", said.append) == saved
+        expected, found = held(first), held(second)
+        for name in [*(f"{each}:0" for each in first.get_policy().get_weights()), "default_policy/kl_coeff:0"]:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+        assert second.get_policy().kl_coeff_val == first.get_policy().kl_coeff_val > 0.2
+        assert second.get_policy().global_timestep == first.get_policy().global_timestep
+        assert not any(value.any() for name, value in found.items() if "Adam" in name)
+        assert said == ["what the optimizer has gathered is of another way to learn, and new; all else goes on"]
+        assert second.train()["training_iteration"] == 5
+    finally:
+        first.stop()
+        second.stop()
 
 
 def test_weights_that_are_no_numbers_are_not_saved(ray_running: None, tmp_path: Path) -> None:

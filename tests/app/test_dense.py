@@ -71,6 +71,16 @@ def test_gradients_are_tensorflows(number: int, settings: Dict[str, Any]) -> Non
         np.testing.assert_allclose(part / most, gradient.ravel() / most, rtol=0, atol=1e-5, err_msg=variable.name)
 
 
+@pytest.mark.parametrize(("number", "kind"), [(DISCRETE, np.float64), (DISCRETE, np.int8), (CONTINUOUS, np.float64)])
+def test_actions_are_learned_from_in_whatever_type_a_callback_leaves_them(number: int, kind: Any) -> None:
+    """TensorFlow takes them in its own."""
+    made = trainer(FastPPO, {"rollout_fragment_length": 30}, number)
+    batch = made.workers.local_worker().sample()
+    expected = gradients_of(made.optimizer._loop, batch).copy()
+    batch["actions"] = batch["actions"].astype(kind)
+    np.testing.assert_array_equal(gradients_of(made.optimizer._loop, batch), expected)
+
+
 def gradients_of(learner: DenseLearner, batch: Any) -> Any:
     """Return those of the whole batch, before they are clipped."""
     learner._variables.take()

@@ -99,7 +99,9 @@ class Columns:
 
     def __init__(self, batch: Mapping[str, Any]) -> None:
         self.observations = flat(batch[SampleBatch.CUR_OBS])
-        self._actions = batch[SampleBatch.ACTIONS]
+        actions = batch[SampleBatch.ACTIONS]
+        # In TensorFlow's types, whatever a callback has made of them: one of several, or numbers
+        self._actions = actions.astype(np.int64 if actions.ndim == 1 else np.float32, copy=False)
         rows = [*(batch[name] for name in self.NUMBERS), *batch[SampleBatch.ACTION_DIST_INPUTS].T]
         self._numbers = np.array(rows, np.float32)
 
