@@ -53,7 +53,7 @@ def test_a_job_on_a_terminal_says_each_thing_once_and_logs_its_iterations(column
 def job(store: Path, output: int, iterations: int) -> "subprocess.Popen[bytes]":
     """A job, all of whose words go to ``output``; the processes of an interrupted pipeline get a signal each."""
     goal = (f"stop.training_iteration={iterations}", "stop.episode_reward_mean=1000")
-    words = local("cartpole", *goal, "--job", "heard", "--store", str(store))
+    words = local("cartpole", *goal, "stop.timesteps_total=1000000000", "--job", "heard", "--store", str(store))
     return subprocess.Popen(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 

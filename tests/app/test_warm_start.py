@@ -49,8 +49,8 @@ def test_it_begins_where_the_earlier_one_ended_and_counts_anew(kind: str, earlie
     assert ran.status == 0, ran
     assert any(line.endswith(TRAINED) for line in ran.stdout.splitlines()), ran
     (row,) = metrics.read(tmp_path / "output/data")
-    assert (row["training_iteration"], row["timesteps_total"]) == (1, 4096)
-    assert row["episodes_total"] < 80, "of an untrained policy 120 end in as many steps"
+    assert (row["training_iteration"], row["timesteps_total"]) == (1, 8192)
+    assert row["episodes_total"] < 80, "of an untrained policy 120 end in half as many steps"
 
 
 @pytest.fixture(scope="module")
