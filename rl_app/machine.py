@@ -64,8 +64,12 @@ def detect(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> Machine:
 
     Those are nvidia-smi's, as far as CUDA_VISIBLE_DEVICES lets this process see them, and none without CUDA.
     """
-    cpus = [_affinity(), *(int(quota) for quota in _quotas(cgroups, membership))]
-    return Machine(max(1, min(cpus)), len(devices(_gpus())) if has_cuda() else 0)
+    return Machine(cpus_of_process(cgroups, membership), len(devices(_gpus())) if has_cuda() else 0)
+
+
+def cpus_of_process(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
+    """Return how many of them this process may use, at least 1."""
+    return max(1, min([_affinity(), *(int(quota) for quota in _quotas(cgroups, membership))]))
 
 
 def has_cuda() -> bool:

@@ -52,7 +52,7 @@ class VectorCartPole(VectorEnv):  # type: ignore[misc]  # Ray has no types
         angles = angle.tolist()
         cosines = list(map(math.cos, angles))
         cos, sin = np.array(cosines), np.array(list(map(math.sin, angles)))
-        force = np.where(np.array(actions) == 1, one.force_mag, -one.force_mag)
+        force = np.where(np.asarray(actions) == 1, one.force_mag, -one.force_mag)
         temp = (force + one.polemass_length * squares(turning.tolist()) * sin) / one.total_mass
         turning_faster = (one.gravity * sin - cos * temp) / (
             one.length * (4.0 / 3.0 - one.masspole * squares(cosines) / one.total_mass)

@@ -10,16 +10,16 @@ from gym import spaces
 
 
 class RandomEnv(gym.Env):  # type: ignore[misc]  # gym has no types
-    """Another one for each ``number``; what it gives hangs on the actions too."""
+    """Another one for each ``number``, of numbers up to ``width``; what it gives hangs on the actions too."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, width: float = 50.0) -> None:
         rng = np.random.default_rng(number)
         size = int(rng.integers(1, 5))
         self.observation_space = (
-            spaces.Box(-5.0, 5.0, (size,), np.float32),
-            spaces.Box(-5.0, 5.0, (2, size), np.float64),
+            spaces.Box(-width, width, (size,), np.float32),
+            spaces.Box(-width, width, (2, size), np.float64),
             spaces.Discrete(size + 1),
-            spaces.Dict({"a": spaces.Box(-5.0, 5.0, (size,), np.float32), "b": spaces.Discrete(3)}),
+            spaces.Dict({"a": spaces.Box(-width, width, (size,), np.float32), "b": spaces.Discrete(3)}),
             spaces.MultiBinary(size),
         )[number % 5]
         self.action_space = (

@@ -46,8 +46,9 @@ from tests.waiting import until
 EXAMPLES = 60
 """Episodes that hypothesis draws for each case, of 1 to 8 observations."""
 LONGEST = 8
-ROUNDING = 2e-6
-"""Single precision: a layer over observations of up to 10 rounds each of its sums by 5e-7."""
+ROUNDING = 1e-6
+ROUNDING_OF_VIDEOS = 2e-6
+"""Of numpy's policy, in single precision: a layer over observations of up to 10 rounds each of its sums by 5e-7."""
 MACHINE = Machine(3, 0)
 ONE_THREAD = {
     name: {"intra_op_parallelism_threads": 1, "inter_op_parallelism_threads": 1}
@@ -455,7 +456,7 @@ def test_everyone_gives_the_action_of_the_trained_agent(
         if case.other is not None:
             found["serve, agent"] = by_the_server_for_the_agent(everyone, episode)
         for way, actions in found.items():
-            check(actions, expected, case.actions, way)
+            check(actions, expected, case.actions, way, ROUNDING_OF_VIDEOS if way == "numpy" else ROUNDING)
             compared[way] += len(episode)
         check_engines(everyone, episode, states)
 
@@ -476,13 +477,13 @@ def check_engines(trained: Trained, episode: Sequence[Any], states: Sequence[Seq
         np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
-def check(actions: Sequence[Action], expected: Sequence[Action], space: gym.Space, way: str) -> None:
+def check(actions: Sequence[Action], expected: Sequence[Action], space: gym.Space, way: str, rounding: float) -> None:
     parts = space.spaces if isinstance(space, spaces.Tuple) else [space]
     assert len(actions) == len(expected)
     for ours, theirs in zip(actions, expected):
         for part, action, agents in zip(parts, ours, theirs):
             if isinstance(part, spaces.Box):
-                np.testing.assert_allclose(action, agents, rtol=0, atol=ROUNDING, err_msg=way)
+                np.testing.assert_allclose(action, agents, rtol=0, atol=rounding, err_msg=way)
             else:
                 np.testing.assert_array_equal(action, agents, err_msg=way)
 

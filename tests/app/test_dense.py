@@ -25,6 +25,7 @@ from rl_app.training.fast.trainer import FastPPO
 from tests.app.test_fast import CONFIG, both, trainer
 
 DISCRETE, CONTINUOUS, SEVERAL = 0, 1, 2
+LARGE = {"model": {"fcnet_hiddens": [256, 256]}}
 SETTINGS: List[Dict[str, Any]] = [
     {},
     {"kl_coeff": 3.0, "entropy_coeff": 0.2, "vf_loss_coeff": 0.3},
@@ -46,17 +47,18 @@ def in_ray() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.parametrize("width", [5.0, 50.0])
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("number", [DISCRETE, CONTINUOUS])
-def test_gradients_are_tensorflows(number: int, settings: Dict[str, Any]) -> None:
+def test_gradients_are_tensorflows(number: int, settings: Dict[str, Any], width: float) -> None:
     """Of a batch that another policy has played: ratios and values are then beyond what the loss clips to."""
-    theirs, ours = both(settings, number)
+    theirs, ours = both(settings, number, width)
     batch = theirs.workers.local_worker().sample()
     drawn = np.random.default_rng(1)
     for worker in (theirs.workers.local_worker(), ours.workers.local_worker()):
         weights = worker.get_policy().get_weights()
         drawn = np.random.default_rng(1)
-        moved = [each + 0.3 * drawn.normal(size=each.shape) for each in weights.values()]
+        moved = [each + 1.5 / width * drawn.normal(size=each.shape) for each in weights.values()]
         worker.get_policy().set_weights(dict(zip(theirs.get_policy().get_weights(), moved)))
     policy, learner = theirs.get_policy(), ours.optimizer._loop
     gradients, _ = policy.compute_gradients(batch)
@@ -109,9 +111,14 @@ def test_what_has_no_twin_learns_by_tensorflow(settings: Dict[str, Any], number:
 
 
 def test_a_network_for_which_tensorflow_learns_faster_may_still_act_by_numpy() -> None:
-    made = trainer(FastPPO, {"model": {"fcnet_hiddens": [256, 256]}}, DISCRETE)
+    made = trainer(FastPPO, {**LARGE, "num_envs_per_worker": 1}, DISCRETE)
     assert isinstance(made.workers.local_worker().sampler._forward, DenseForward)
     assert not isinstance(made.optimizer._loop, DenseLearner)
+
+
+def test_a_large_network_acts_by_tensorflow_in_many_environments_at_once() -> None:
+    made = trainer(FastPPO, {**LARGE, "num_envs_per_worker": 32}, DISCRETE)
+    assert not isinstance(made.workers.local_worker().sampler._forward, DenseForward)
 
 
 def test_actions_are_drawn_as_often_as_they_are_likely() -> None:
@@ -182,10 +189,10 @@ def test_workers_differ_where_each_environment_seeds_numpy_alike(seed: Optional[
     assert (drawn(1) == drawn(1)).all() == (seed is not None)
 
 
-@pytest.mark.parametrize("hiddens", [[8, 8], [256, 256]])
-def test_an_agent_that_has_diverged_plays_no_further(hiddens: List[int]) -> None:
+@pytest.mark.parametrize("settings", [{}, {**LARGE, "num_envs_per_worker": 1}])
+def test_an_agent_that_has_diverged_plays_no_further(settings: Dict[str, Any]) -> None:
     """TensorFlow draws an action then that there is not, and fails; numpy would draw the first one for ever."""
-    made = trainer(FastPPO, {"model": {"fcnet_hiddens": hiddens}}, DISCRETE)
+    made = trainer(FastPPO, settings, DISCRETE)
     made.train()
     policy = made.get_policy()
     policy.set_weights({name: np.full_like(each, np.nan) for name, each in policy.get_weights().items()})

@@ -25,6 +25,8 @@ from tests.app.random_envs import RandomEnv
 
 tf = try_import_tf()
 SEED = 7
+NARROW = 5.0
+"""Of observations up to here the activations are not all at their ends, where gradients vanish."""
 CONFIG = {
     "num_workers": 0,
     "log_sys_usage": False,
@@ -75,17 +77,17 @@ def in_ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def both(settings: Mapping[str, Any], number: int) -> List[Any]:
+def both(settings: Mapping[str, Any], number: int, width: float = NARROW) -> List[Any]:
     """RLlib's own trainer and ours, which draw the same actions."""
-    ours = trainer(FastPPO, settings, number)
+    ours = trainer(FastPPO, settings, number, width)
     forward = ours.workers.local_worker().sampler._forward
     if not isinstance(forward, DenseForward):
-        return [trainer(PPOTrainer, settings, number), ours]
+        return [trainer(PPOTrainer, settings, number, width), ours]
     forward._generator = np.random.default_rng(SEED)
     with pytest.MonkeyPatch.context() as patched:
         for theirs, twin in DISTRIBUTIONS.items():
             patched.setattr(theirs, "_build_sample_op", drawn_by(twin, np.random.default_rng(SEED)))
-        return [trainer(PPOTrainer, settings, number), ours]
+        return [trainer(PPOTrainer, settings, number, width), ours]
 
 
 def drawn_by(twin: Any, generator: Any) -> Callable[[Any], Any]:
@@ -101,9 +103,9 @@ def drawn_by(twin: Any, generator: Any) -> Callable[[Any], Any]:
     return build_sample_op
 
 
-def trainer(kind: Any, settings: Mapping[str, Any], number: int) -> Any:
+def trainer(kind: Any, settings: Mapping[str, Any], number: int, width: float = NARROW) -> Any:
     name = f"random-{number}"
-    register_env(name, creator(name, SEED, {name: lambda env_config: RandomEnv(number)}))
+    register_env(name, creator(name, SEED, {name: lambda env_config: RandomEnv(number, width)}))
     return kind(config={**CONFIG, **settings, "env": name}, logger_creator=lambda config: NoopLogger(config, "/tmp"))
 
 

@@ -47,7 +47,7 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._soft, self._never_done = config["soft_horizon"], config["no_done_at_end"]
         self._clips = config["clip_actions"]
         self._fragment = config["rollout_fragment_length"] if config["batch_mode"] == "truncate_episodes" else None
-        kind: Type[Union[Forward, DenseForward]] = DenseForward if can_act(self.policy) else Forward
+        kind: Type[Union[Forward, DenseForward]] = DenseForward if can_act(self.policy, self.env.num_envs) else Forward
         self._forward = kind(self.policy)
         self._observations = Observations(worker, DEFAULT_POLICY_ID)
         self._trajectories = Trajectories(self.policy, self._forward, config["clip_rewards"])

@@ -14,7 +14,7 @@ from ray.rllib.agents.ppo.ppo_tf_policy import (
 from ray.rllib.policy.tf_policy import TFPolicy
 from ray.rllib.utils import try_import_tf
 
-from rl_app.machine import detect
+from rl_app.machine import cpus_of_process
 from rl_app.training.fast import limits, sgd
 from rl_app.training.fast.optimizer import LoopOptimizer
 from rl_app.training.fast.sampler import LeanSampler
@@ -67,7 +67,7 @@ def make_workers(trainer: Any, env_creator: Any, policy: Any, config: Mapping[st
 
 def no_more_threads_than_cpus(session_args: Mapping[str, Any]) -> Dict[str, Any]:
     """Return what a session is made with; with RLlib's 8 threads two CPUs take 1.6 times as long for 256 x 256."""
-    cpus = detect().cpus
+    cpus = cpus_of_process()
     return {name: min(value, cpus) if name in THREADS else value for name, value in session_args.items()}
 
 

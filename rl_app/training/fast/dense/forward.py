@@ -13,13 +13,13 @@ from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, 
 from rl_app.training.fast.dense.variables import Variables
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
-# With more of them numpy on one thread takes longer than TensorFlow takes to begin.
-MOST_WEIGHTS = 300_000
+# Weights times environments: with more, numpy on one thread takes longer than TensorFlow with the time to enter it.
+MOST_PRODUCTS = 300_000
 
 
-def can_act(policy: Any) -> bool:
-    """Return whether numpy can act for a policy, in less time."""
-    return has_twin(policy, MOST_WEIGHTS)
+def can_act(policy: Any, environments: int) -> bool:
+    """Return whether numpy can act for a policy in so many environments at once, in less time."""
+    return has_twin(policy, MOST_PRODUCTS // environments)
 
 
 class DenseForward:

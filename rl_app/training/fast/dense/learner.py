@@ -11,7 +11,7 @@ from ray.rllib.utils import try_import_tf
 
 from rl_app.training.fast.dense.adam import Adam, clip_by_global_norm
 from rl_app.training.fast.dense.forward import flat
-from rl_app.training.fast.dense.loss import Loss, Minibatch, Settings
+from rl_app.training.fast.dense.loss import Loss, LossSettings, Minibatch
 from rl_app.training.fast.dense.network import Network
 from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
@@ -58,12 +58,12 @@ class DenseLearner:
         means = {name: float(sum(each[name] for each in told) / len(told)) for name in told[0]}
         return {"cur_kl_coeff": float(kl), "cur_lr": float(rate), **means, "entropy_coeff": float(entropy), "model": {}}
 
-    def _settings(self, kl: float, entropy: float) -> Settings:
+    def _settings(self, kl: float, entropy: float) -> LossSettings:
         config = self._config
         value = config["vf_loss_coeff"] if config["use_gae"] else None
-        return Settings(config["clip_param"], config["vf_clip_param"], value, kl, entropy)
+        return LossSettings(config["clip_param"], config["vf_clip_param"], value, kl, entropy)
 
-    def _step(self, columns: Columns, rows: Any, settings: Settings, rate: Any) -> Loss:
+    def _step(self, columns: Columns, rows: Any, settings: LossSettings, rate: Any) -> Loss:
         """Take one step of SGD; return the loss before it."""
         network, then = self._network, columns.minibatch(rows)
         dist_inputs, values = network.forward(columns.observations.take(rows, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
 
 
-class Settings(NamedTuple):
+class LossSettings(NamedTuple):
     """The ranges that the loss clips to, and what it weighs its parts by; without ``value`` no value is learned."""
 
     clip: float
@@ -38,7 +39,9 @@ class Loss:
         dist_inputs: as the minibatch has them.
     """
 
-    def __init__(self, then: Minibatch, dist_class: Any, dist_inputs: Array, values: Array, settings: Settings) -> None:
+    def __init__(
+        self, then: Minibatch, dist_class: Any, dist_inputs: Array, values: Array, settings: LossSettings
+    ) -> None:
         self._then, self._settings = then, settings
         self._dist_class, self._dist = dist_class, dist_class(dist_inputs)
         ratio = np.exp(self._dist.logp(then.actions) - then.logp)
@@ -54,19 +57,20 @@ class Loss:
 
     def gradients(self) -> Tuple[Array, Array]:
         """Return those of the distribution's inputs, ``[numbers, rows]``, and of the values."""
-        settings, dist, one = self._settings, self._dist, np.float32(1 / len(self._error))
-        of_inputs = dist.logp_gradient(self._surrogate * (self._surrogate <= self._clipped) * -one)
+        settings, dist, share = self._settings, self._dist, np.float32(1 / len(self._error))
+        of_inputs = dist.logp_gradient(self._surrogate * (self._surrogate <= self._clipped) * -share)
         if settings.kl:
-            of_inputs += dist.kl_gradient(self._before) * np.float32(settings.kl * one)
+            of_inputs += dist.kl_gradient(self._before) * np.float32(settings.kl * share)
         if settings.entropy:
-            of_inputs -= dist.entropy_gradient() * np.float32(settings.entropy * one)
-        of_values = self._error * np.float32(2 * (settings.value or 0) * one)
+            of_inputs -= dist.entropy_gradient() * np.float32(settings.entropy * share)
+        of_values = self._error * np.float32(2 * (settings.value or 0) * share)
         if len(self._far):
             of_values[self._far] = 0
         return of_inputs, of_values
 
-    @property
+    @cached_property
     def _before(self) -> Any:
+        """The distribution that the actions were drawn from."""
         return self._dist_class(self._then.dist_inputs)
 
     def figures(self) -> Dict[str, float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from functools import cached_property
+from typing import Any, Callable, Sequence
 
 import numpy as np
 from ray.rllib.utils import try_import_tf
@@ -20,15 +21,12 @@ class Variables:
     """
 
     def __init__(self, session: Any, variables: Sequence[Any]) -> None:
-        sizes = [variable.shape.num_elements() for variable in variables]
-        self.vector = np.zeros(sum(sizes), np.float32)
+        self._session, self._variables = session, variables
+        self._sizes = [variable.shape.num_elements() for variable in variables]
+        self.vector = np.zeros(sum(self._sizes), np.float32)
         with session.graph.as_default():
             held = tf.concat([tf.reshape(variable.read_value(), [-1]) for variable in variables], 0)
-            given = tf.placeholder(tf.float32, held.shape)
-            parts = zip(variables, tf.split(given, sizes))
-            with tf.control_dependencies([each.assign(tf.reshape(part, each.shape)) for each, part in parts]):
-                done = tf.constant(True)
-        self._take, self._put = ready(session, [held], []), ready(session, [done], [given])
+        self._take = ready(session, [held], [])
 
     def take(self) -> None:
         """Have the vector hold what TensorFlow has."""
@@ -37,3 +35,13 @@ class Variables:
     def put(self) -> None:
         """Have TensorFlow hold what the vector has."""
         self._put(self.vector)
+
+    @cached_property
+    def _put(self) -> Callable[..., Any]:
+        """Build the way back where it is taken: who only acts does not."""
+        with self._session.graph.as_default():
+            given = tf.placeholder(tf.float32, self.vector.shape)
+            parts = zip(self._variables, tf.split(given, self._sizes))
+            with tf.control_dependencies([each.assign(tf.reshape(part, each.shape)) for each, part in parts]):
+                done = tf.constant(True)
+        return ready(self._session, [done], [given])
