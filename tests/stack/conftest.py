@@ -48,7 +48,7 @@ class Minio:
         address = self.endpoint.partition("//")[2]
         words = ["--name", self.name, "-p", f"{address}:9000", *options, *self.options()]
         docker("run", "-d", *words, S3_IMAGE, "server", "/data")
-        self._wait()
+        until(self._answers, 60)
 
     def options(self) -> List[str]:
         """What its container is given besides."""
@@ -58,14 +58,15 @@ class Minio:
         docker("stop", "-t", "10", self.name)
 
     def start(self) -> None:
-        docker("start", self.name)
-        self._wait()
+        """Starts it until it answers: now and then, where little time is between, one that was started ends at once."""
+        until(lambda: docker("start", self.name) and self._answers(), 60)
 
     def remove(self) -> None:
         docker("rm", "-f", "-v", self.name)
 
-    def _wait(self) -> None:
-        until(lambda: urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2).status == 200, 60)
+    def _answers(self) -> bool:
+        with urllib.request.urlopen(f"{self.endpoint}/minio/health/ready", timeout=2) as answer:
+            return bool(answer.status == 200)
 
 
 @pytest.fixture(scope="session")

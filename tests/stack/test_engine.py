@@ -70,8 +70,9 @@ class Run:
 
     def read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.lines.append(line)
 
     def until_said(self, text: str) -> None:
         until(lambda: any(text in line for line in self.lines) or self.process.poll() is not None, 120)
