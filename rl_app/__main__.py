@@ -25,13 +25,12 @@ HELP = ("-h", "--help", "help")
 def main(arguments: List[str]) -> int:
     """Run one command; return the exit status."""
     command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    from rl_app.blas import choose_kernels
     from rl_app.envs import silence_gym
 
+    choose_kernels()
     silence_gym()
     if command == "train" and not rest:
-        from rl_app.blas import choose_kernels
-
-        choose_kernels()
         from rl_app import train
 
         return train.command()
