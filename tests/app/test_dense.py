@@ -87,10 +87,10 @@ def gradients_of(learner: DenseLearner, batch: Any) -> Any:
     """Return those of the whole batch, before they are clipped."""
     learner._variables.take()
     _, kl, entropy = learner._coefficients()
-    columns, network = Columns(batch), learner._network
+    columns, network = Columns.of(batch), learner._network
     dist_inputs, values = network.forward(columns.observations)
-    then = columns.minibatch(np.arange(batch.count))
-    loss = Loss(then, learner._dist_class, np.ascontiguousarray(dist_inputs.T), values, learner._settings(kl, entropy))
+    then, settings = columns.minibatch(), learner._settings(kl, entropy)
+    loss = Loss(then, learner._dist_class, np.ascontiguousarray(dist_inputs.T), values, settings)
     of_inputs, of_values = loss.gradients()
     network.backward(of_inputs.T, of_values)
     return network.gradients

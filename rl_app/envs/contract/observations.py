@@ -153,7 +153,7 @@ class Numbers:
         """Read many at once, in one array; None where they have to be looked at one by one."""
         if type(values) is not np.ndarray or values.dtype is not self._dtype or values.shape[1:] != self._shape:
             return None
-        if self._bounded and not ((values >= self._low) & (values <= self._high)).all():
+        if self._bounded and b"\0" in ((values >= self._low) & (values <= self._high)).tobytes():
             return None
         return values.copy().reshape(len(values), *self._seen)
 

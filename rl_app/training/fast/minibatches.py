@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -17,6 +17,22 @@ class Minibatches(NamedTuple):
     bounds: Array
     last_epoch: int
     """The first step of the last epoch."""
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Yield the epochs, each with its rows and the parts of these."""
+        size = len(self.bounds) - self.last_epoch
+        for number in range(0, len(self.bounds), size):
+            bounds = self.bounds[number : number + size]
+            first = bounds.min()
+            yield Epoch(self.rows[first : bounds.max()], (bounds - first).tolist(), number == self.last_epoch)
+
+
+class Epoch(NamedTuple):
+    """Rows of the batch, and of each step of SGD the part of them that it learns from."""
+
+    rows: Array
+    bounds: List[Tuple[int, int]]
+    is_last: bool
 
 
 def simple(count: int, size: int, epochs: int) -> Minibatches:

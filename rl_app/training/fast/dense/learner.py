@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from ray.rllib.evaluation.postprocessing import Postprocessing
@@ -19,6 +19,10 @@ from rl_app.training.fast.minibatches import Minibatches
 from rl_app.training.fast.session import ready
 
 tf = try_import_tf()
+NUMBERS = (
+    *(SampleBatch.ACTION_LOGP, SampleBatch.VF_PREDS),
+    *(Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS),
+)
 COEFFICIENTS = ("cur_lr", "kl_coeff", "entropy_coeff")
 # With more of them numpy on one thread is no faster than TensorFlow: networks of 128 x 128 have 34,000.
 MOST_WEIGHTS = 40_000
@@ -47,13 +51,15 @@ class DenseLearner:
         """Learn; return the mean over the last epoch of what RLlib's learner tells."""
         self._variables.take()
         rate, kl, entropy = self._coefficients()
-        settings, columns = self._settings(kl, entropy), Columns(batch)
+        settings, columns = self._settings(kl, entropy), Columns.of(batch)
         told: List[Mapping[str, float]] = []
         with np.errstate(all="ignore"):  # of which TensorFlow says nothing either
-            for number, (start, stop) in enumerate(minibatches.bounds.tolist()):
-                loss = self._step(columns, minibatches.rows[start:stop], settings, np.float32(rate))
-                if number >= minibatches.last_epoch:
-                    told.append(loss.figures())
+            for epoch in minibatches.epochs():
+                shuffled = columns.take(epoch.rows)
+                for start, stop in epoch.bounds:
+                    loss = self._step(shuffled.part(start, stop), settings, np.float32(rate))
+                    if epoch.is_last:
+                        told.append(loss.figures())
         self._variables.put()
         means = {name: float(sum(each[name] for each in told) / len(told)) for name in told[0]}
         return {"cur_kl_coeff": float(kl), "cur_lr": float(rate), **means, "entropy_coeff": float(entropy), "model": {}}
@@ -63,11 +69,11 @@ class DenseLearner:
         value = config["vf_loss_coeff"] if config["use_gae"] else None
         return LossSettings(config["clip_param"], config["vf_clip_param"], value, kl, entropy)
 
-    def _step(self, columns: Columns, rows: Any, settings: LossSettings, rate: Any) -> Loss:
+    def _step(self, columns: Columns, settings: LossSettings, rate: Any) -> Loss:
         """Take one step of SGD; return the loss before it."""
-        network, then = self._network, columns.minibatch(rows)
-        dist_inputs, values = network.forward(columns.observations.take(rows, 0))
-        loss = Loss(then, self._dist_class, np.ascontiguousarray(dist_inputs.T), values, settings)
+        network = self._network
+        dist_inputs, values = network.forward(columns.observations)
+        loss = Loss(columns.minibatch(), self._dist_class, np.ascontiguousarray(dist_inputs.T), values, settings)
         of_inputs, of_values = loss.gradients()
         network.backward(of_inputs.T, of_values)
         if self._config["grad_clip"] is not None:
@@ -89,23 +95,35 @@ def _of_adam(policy: Any, variables: Sequence[Any]) -> Tuple[List[Any], Sequence
     return slots, powers
 
 
-class Columns:
-    """What the loss takes of a batch, so that it takes little time to gather a minibatch of it."""
+class Columns(NamedTuple):
+    """What the loss takes of a batch, so that it takes little time to gather rows of it.
 
-    NUMBERS = (
-        *(SampleBatch.ACTION_LOGP, SampleBatch.VF_PREDS),
-        *(Postprocessing.ADVANTAGES, Postprocessing.VALUE_TARGETS),
-    )
+    Attributes:
+        numbers: ``[columns, rows]``, single precision: what :class:`Minibatch` holds but for the actions.
+    """
 
-    def __init__(self, batch: Mapping[str, Any]) -> None:
-        self.observations = flat(batch[SampleBatch.CUR_OBS])
+    observations: Any
+    actions: Any
+    numbers: Any
+
+    @classmethod
+    def of(cls, batch: Mapping[str, Any]) -> Columns:
+        """Return those of a batch, in TensorFlow's types, whatever a callback has made of them."""
         actions = batch[SampleBatch.ACTIONS]
-        # In TensorFlow's types, whatever a callback has made of them: one of several, or numbers
-        self._actions = actions.astype(np.int64 if actions.ndim == 1 else np.float32, copy=False)
-        rows = [*(batch[name] for name in self.NUMBERS), *batch[SampleBatch.ACTION_DIST_INPUTS].T]
-        self._numbers = np.array(rows, np.float32)
+        rows = [*(batch[name] for name in NUMBERS), *batch[SampleBatch.ACTION_DIST_INPUTS].T]
+        # An action is one of several, or numbers
+        actions = actions.astype(np.int64 if actions.ndim == 1 else np.float32, copy=False)
+        return cls(flat(batch[SampleBatch.CUR_OBS]), actions, np.array(rows, np.float32))
 
-    def minibatch(self, rows: Any) -> Minibatch:
+    def take(self, rows: Any) -> Columns:
         """Return these rows."""
-        logp, values, advantages, targets, *_ = numbers = self._numbers.take(rows, 1)
-        return Minibatch(self._actions.take(rows, 0), logp, values, advantages, targets, numbers[len(self.NUMBERS) :])
+        return Columns(self.observations.take(rows, 0), self.actions.take(rows, 0), self.numbers.take(rows, 1))
+
+    def part(self, start: int, stop: int) -> Columns:
+        """Return the rows from one to another."""
+        return Columns(self.observations[start:stop], self.actions[start:stop], self.numbers[:, start:stop])
+
+    def minibatch(self) -> Minibatch:
+        """Return what the loss takes of all rows."""
+        logp, values, advantages, targets, *_ = self.numbers
+        return Minibatch(self.actions, logp, values, advantages, targets, self.numbers[len(NUMBERS) :])

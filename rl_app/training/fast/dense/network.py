@@ -9,6 +9,8 @@ import numpy as np
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
 ONE = np.float32(1)
+FIRST, LAST = slice(1), slice(-1, None)
+"""The copies of policy and value; the same one where there is one."""
 
 
 class Activation(NamedTuple):
@@ -32,8 +34,9 @@ ACTIVATIONS: Dict[str, Optional[Activation]] = {
 
 
 class Shape(NamedTuple):
-    """How many numbers a layer takes and gives, and its activation's name."""
+    """How many layers of a kind lie side by side, how many numbers each takes and gives, and its activation's name."""
 
+    copies: int
     inputs: int
     outputs: int
     activation: str
@@ -41,27 +44,31 @@ class Shape(NamedTuple):
     @property
     def size(self) -> int:
         """The number of weights."""
-        return (self.inputs + 1) * self.outputs
+        return self.copies * (self.inputs + 1) * self.outputs
 
 
 class Layer:
-    """``activation(inputs @ kernel + bias)``.
+    """``activation(inputs @ kernel + bias)`` of each copy: one call of numpy's for all takes less time than one each.
 
     Args:
-        weights: the kernel, then the bias, as one vector.
-        gradients: a vector alike, which :meth:`backward` writes.
+        kernel: ``[copies, inputs, outputs]``.
+        bias: ``[copies, 1, outputs]``.
+        gradients: arrays like these two, which :meth:`backward` writes.
     """
 
-    def __init__(self, shape: Shape, weights: Array, gradients: Array) -> None:
-        bias = shape.inputs * shape.outputs
-        self._kernel, self._kernel_gradient = (each[:bias].reshape(shape[:2]) for each in (weights, gradients))
-        self._bias, self._bias_gradient = weights[bias:], gradients[bias:]
-        self._activation = ACTIVATIONS[shape.activation]
-        self._ones = np.ones(0, np.float32)
+    def __init__(
+        self, kernel: Array, bias: Array, gradients: Sequence[Array], activation: Optional[Activation]
+    ) -> None:
+        self._kernel, self._bias, self._gradients, self._activation = kernel, bias, gradients, activation
+        self._ones = np.ones((1, 0), np.float32)
+
+    def only(self, copy: slice) -> Layer:
+        """Return a layer of one copy, with the same weights."""
+        return Layer(self._kernel[copy], self._bias[copy], [each[copy] for each in self._gradients], self._activation)
 
     def forward(self, inputs: Array) -> Array:
-        """Return what comes out for ``[rows, inputs]``, and keep both."""
-        outputs = np.dot(inputs, self._kernel)
+        """Return what comes out, ``[copies, rows, outputs]``, and keep both; inputs may be one for all copies."""
+        outputs = np.matmul(inputs, self._kernel)
         outputs += self._bias
         if self._activation:
             self._activation.apply(outputs)
@@ -72,22 +79,25 @@ class Layer:
         """Write the weights' gradients, given that of what came out last; return that of the sums before it."""
         if self._activation:
             gradient = self._activation.before(self._outputs, gradient)
-        np.dot(self._inputs.T, gradient, self._kernel_gradient)
-        if len(self._ones) != len(gradient):
-            self._ones = np.ones(len(gradient), np.float32)
-        np.dot(self._ones, gradient, self._bias_gradient)  # a sum, in half of the time that numpy's takes
+        of_kernel, of_bias = self._gradients
+        np.matmul(self._inputs.swapaxes(1, 2), gradient, of_kernel)
+        if self._ones.shape[1] != gradient.shape[1]:
+            self._ones = np.ones((1, gradient.shape[1]), np.float32)
+        np.matmul(self._ones, gradient, of_bias)  # a sum, in a quarter of the time that numpy's takes
         return gradient
 
-    def before(self, gradient: Array) -> Array:
+    def before(self, gradient: Array, out: Optional[Array] = None) -> Array:
         """Return the gradient of what went in, given that of the sums."""
-        return np.dot(gradient, self._kernel.T)
+        # The BLAS takes longer where it has to turn the kernel itself; and matmul goes without where it adds up nothing
+        turned = np.ascontiguousarray(self._kernel.swapaxes(1, 2))
+        return (np.multiply if turned.shape[1] == 1 else np.matmul)(gradient, turned, out)
 
 
 class Network:
-    """The layers that policy and value share, if any, and those of each.
+    """A trunk of layers, one copy that policy and value share or one for each, and then the layers of each alone.
 
     Args:
-        weights: of all layers, in this order, float32; changes of them are seen here.
+        weights: of all layers, in this order, float32, of each its kernels and then its biases; changes are seen here.
         chains: the shapes of the three.
 
     Attributes:
@@ -98,26 +108,43 @@ class Network:
         self.gradients = np.zeros_like(weights)
         ends = list(accumulate(shape.size for chain in chains for shape in chain))[:-1]
         parts = zip(np.split(weights, ends), np.split(self.gradients, ends))
-        self._shared, self._policy, self._value = ([Layer(shape, *next(parts)) for shape in chain] for chain in chains)
+        self._trunk, self._policy, self._value = ([_layer(shape, *next(parts)) for shape in chain] for chain in chains)
+        self._to_policy = [layer.only(FIRST) for layer in self._trunk] + self._policy
+        self._to_value = [layer.only(LAST) for layer in self._trunk] + self._value
 
     def forward(self, observations: Array) -> Tuple[Array, Array]:
         """Return the distribution's inputs and the values, ``[rows, …]`` and ``[rows]``, of ``[rows, size]``."""
-        features = _forward(self._shared, observations)
-        return _forward(self._policy, features), _forward(self._value, features)[:, 0]
+        self._features = features = _forward(self._trunk, observations[None])
+        return _forward(self._policy, features[FIRST])[0], _forward(self._value, features[LAST])[0, :, 0]
 
     def dist_inputs(self, observations: Array) -> Array:
         """Return the first of what :meth:`forward` does."""
-        return _forward(self._policy, _forward(self._shared, observations))
+        return _forward(self._to_policy, observations[None])[0]
 
     def values(self, observations: Array) -> Array:
         """Return the second."""
-        return _forward(self._value, _forward(self._shared, observations))[:, 0]
+        return _forward(self._to_value, observations[None])[0, :, 0]
 
     def backward(self, dist_inputs: Array, values: Array) -> None:
         """Write the weights' gradients, given those of what :meth:`forward` returned last."""
-        found = [_backward(self._policy, dist_inputs), _backward(self._value, values[:, None])]
-        if self._shared:
-            _backward(self._shared, self._policy[0].before(found[0]) + self._value[0].before(found[1]))
+        of_policy, of_value = _backward(self._policy, dist_inputs[None]), _backward(self._value, values[None, :, None])
+        if self._trunk:
+            gradient = np.empty_like(self._features)
+            self._policy[0].before(of_policy, gradient[FIRST])
+            if len(gradient) > 1:
+                self._value[0].before(of_value, gradient[LAST])
+            else:
+                gradient += self._value[0].before(of_value)
+            _backward(self._trunk, gradient)
+
+
+def _layer(shape: Shape, *vectors: Array) -> Layer:
+    """Return a layer with these weights and gradients."""
+    copies, inputs, outputs, activation = shape
+    kernels, biases = zip(*(np.split(vector, [copies * inputs * outputs]) for vector in vectors))
+    kernel, of_kernel = (each.reshape(copies, inputs, outputs) for each in kernels)
+    bias, of_bias = (each.reshape(copies, 1, outputs) for each in biases)
+    return Layer(kernel, bias, [of_kernel, of_bias], ACTIVATIONS[activation])
 
 
 def _forward(layers: Sequence[Layer], values: Array) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple
+from itertools import takewhile
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ray.rllib.models.tf.fcnet_v2 import FullyConnectedNetwork
 from ray.rllib.models.tf.tf_action_dist import Categorical, DiagGaussian
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from rl_app.training.fast.dense import distributions
 from rl_app.training.fast.dense.network import ACTIVATIONS, Shape
 
+Group = Tuple[Any, ...]  # Keras' layers
 DISTRIBUTIONS: Dict[Any, Any] = {Categorical: distributions.Categorical, DiagGaussian: distributions.DiagGaussian}
 
 
@@ -20,7 +22,7 @@ def has_twin(policy: Any, most_weights: int) -> bool:
         return False
     layers = _layers(policy.model).values()
     known = all(layer.activation.__name__ in ACTIVATIONS for layer in layers)
-    return known and sum(_shape(layer).size for layer in layers) <= most_weights
+    return known and sum(_shape((layer,)).size for layer in layers) <= most_weights
 
 
 def on_one_thread() -> None:
@@ -33,21 +35,22 @@ def on_one_thread() -> None:
 
 
 class Layers(NamedTuple):
-    """Keras' layers that policy and value share, and those of each, from the observations on."""
+    """Keras' layers of a :class:`~rl_app.training.fast.dense.network.Network`, those that lie side by side together."""
 
-    shared: List[Any]
-    policy: List[Any]
-    value: List[Any]
+    trunk: List[Group]
+    policy: List[Group]
+    value: List[Group]
 
     @property
     def shapes(self) -> List[List[Shape]]:
-        """Return what a :class:`~rl_app.training.fast.dense.network.Network` of them is made of."""
-        return [[_shape(layer) for layer in layers] for layers in self]
+        """Return what such a network of them is made of."""
+        return [[_shape(group) for group in chain] for chain in self]
 
     @property
     def variables(self) -> List[Any]:
-        """Return their weights, in the order in which such a network has them."""
-        return [variable for layers in self for layer in layers for variable in (layer.kernel, layer.bias)]
+        """Return their weights, in the order in which it has them."""
+        groups = [group for chain in self for group in chain]
+        return [getattr(layer, name) for group in groups for name in ("kernel", "bias") for layer in group]
 
 
 def layers_of(policy: Any) -> Layers:
@@ -57,14 +60,18 @@ def layers_of(policy: Any) -> Layers:
         [layers[name] for name in layers if name.startswith(prefix) and name[len(prefix) :].isdigit()]
         for prefix in ("fc_", "fc_value_")
     )
-    shared, own = (hidden, []) if policy.config["model"]["vf_share_layers"] else ([], hidden)
-    return Layers(shared, [*own, layers["fc_out"]], [*of_value, layers["value_out"]])
+    out, value_out = (layers["fc_out"],), (layers["value_out"],)
+    if policy.config["model"]["vf_share_layers"]:
+        return Layers([(layer,) for layer in hidden], [out], [value_out])
+    trunk: List[Group] = list(takewhile(lambda pair: _shape(pair[:1]) == _shape(pair[1:]), zip(hidden, of_value)))
+    of_policy, of_value = ([(layer,) for layer in each[len(trunk) :]] for each in (hidden, of_value))
+    return Layers(trunk, [*of_policy, out], [*of_value, value_out])
 
 
 def _layers(model: FullyConnectedNetwork) -> Dict[str, Any]:
     return {layer.name: layer for layer in model.base_model.layers if layer.weights}
 
 
-def _shape(layer: Any) -> Shape:
-    inputs, outputs = layer.kernel.shape.as_list()
-    return Shape(inputs, outputs, layer.activation.__name__)
+def _shape(group: Group) -> Shape:
+    inputs, outputs = group[0].kernel.shape.as_list()
+    return Shape(len(group), inputs, outputs, group[0].activation.__name__)
