@@ -44,7 +44,7 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
     def reset_at(self, index: int) -> Any:
         return self._checks.observed("reset_at", self._watched("reset_at", self.env.reset_at, index))
 
-    def vector_step(self, actions: Sequence[Any]) -> Tuple[Any, List[float], List[bool], List[Any]]:
+    def vector_step(self, actions: Sequence[Any]) -> Tuple[Any, Any, Any, List[Any]]:
         where, checks = "vector_step", self._checks
         acts = actions if checks.act is as_it_is else [checks.act(action) for action in actions]
         result = self._watched(where, self.env.vector_step, acts)
@@ -79,10 +79,9 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
         rows = self._checks.reader.rows(observations)
         return [self._checks.observed(where, each) for each in observations] if rows is None else rows
 
-    def _dones(self, dones: Any) -> List[bool]:
+    def _dones(self, dones: Any) -> Any:
         if type(dones) is np.ndarray and dones.dtype == bool and dones.ndim == 1:
-            found: List[bool] = dones.tolist()
-            return found
+            return dones.copy()  # the environment may use its array again
         return [
             bool(done) if type(done) in (bool, np.bool_) else self._checks.done("vector_step", done) for done in dones
         ]
@@ -92,9 +91,8 @@ class CheckedVector(VectorEnv):  # type: ignore[misc]  # Ray has no types
             return list(infos)
         return [self._checks.info("vector_step", info) for info in infos]
 
-    def _rewards(self, rewards: Any) -> List[float]:
+    def _rewards(self, rewards: Any) -> Any:
         an_array = type(rewards) is np.ndarray and rewards.dtype.kind == "f" and rewards.ndim == 1
-        if an_array and np.isfinite(rewards).all():
-            found: List[float] = rewards.tolist()
-            return found
+        if an_array and b"\0" not in np.isfinite(rewards).tobytes():
+            return rewards.astype(np.float64)
         return [self._checks.reward("vector_step", reward) for reward in rewards]

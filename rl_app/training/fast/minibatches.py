@@ -8,6 +8,7 @@ from typing import Any, Iterator, List, NamedTuple, Tuple
 import numpy as np
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
+Bounds = List[Tuple[int, int]]
 
 
 class Minibatches(NamedTuple):
@@ -20,19 +21,16 @@ class Minibatches(NamedTuple):
 
     def epochs(self) -> Iterator[Epoch]:
         """Yield the epochs, each with its rows and the parts of these."""
-        size = len(self.bounds) - self.last_epoch
-        for number in range(0, len(self.bounds), size):
-            bounds = self.bounds[number : number + size]
+        for bounds in self.bounds.reshape(-1, len(self.bounds) - self.last_epoch, 2):
             first = bounds.min()
-            yield Epoch(self.rows[first : bounds.max()], (bounds - first).tolist(), number == self.last_epoch)
+            yield Epoch(self.rows[first : bounds.max()], (bounds - first).tolist())
 
 
 class Epoch(NamedTuple):
     """Rows of the batch, and of each step of SGD the part of them that it learns from."""
 
     rows: Array
-    bounds: List[Tuple[int, int]]
-    is_last: bool
+    bounds: Bounds
 
 
 def simple(count: int, size: int, epochs: int) -> Minibatches:
@@ -53,11 +51,11 @@ def sliced(count: int, size: int, epochs: int, shuffled: bool) -> Minibatches:
     """As LocalMultiGPUOptimizer on one device: rows are shuffled once, what is left over is dropped."""
     size = min(size, count)
     order = np.random.permutation(count) if shuffled else np.arange(count)
-    bounds: List[Tuple[int, int]] = []
+    bounds: Bounds = []
     for _ in range(epochs):
         bounds += [(number * size, number * size + size) for number in np.random.permutation(count // size)]
     return _made(order[: count - count % size], bounds, epochs)
 
 
-def _made(rows: Array, bounds: List[Tuple[int, int]], epochs: int) -> Minibatches:
+def _made(rows: Array, bounds: Bounds, epochs: int) -> Minibatches:
     return Minibatches(rows.astype(np.int32), np.array(bounds, np.int32), len(bounds) - len(bounds) // epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,6 @@ class Adam:
 
 def clip_by_global_norm(gradients: Array, most: float) -> None:
     """Shorten the gradients, in place, to the length ``most``; one that is no number makes all of them none."""
-    norm = np.sqrt(np.dot(gradients, gradients))
+    norm = math.sqrt(np.dot(gradients, gradients))
     if not norm <= most:
-        gradients *= np.float32(most) / norm if np.isfinite(norm) else np.float32(np.nan)
+        gradients *= np.float32(most / norm if math.isfinite(norm) else math.nan)

@@ -15,7 +15,7 @@ from rl_app.training.fast.dense.loss import Loss, LossSettings, Minibatch
 from rl_app.training.fast.dense.network import Network
 from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
-from rl_app.training.fast.minibatches import Minibatches
+from rl_app.training.fast.minibatches import Bounds, Minibatches
 from rl_app.training.fast.session import ready
 
 tf = try_import_tf()
@@ -52,34 +52,38 @@ class DenseLearner:
         self._variables.take()
         rate, kl, entropy = self._coefficients()
         settings, columns = self._settings(kl, entropy), Columns.of(batch)
-        told: List[Mapping[str, float]] = []
         with np.errstate(all="ignore"):  # of which TensorFlow says nothing either
             for epoch in minibatches.epochs():
                 shuffled = columns.take(epoch.rows)
-                for start, stop in epoch.bounds:
-                    loss = self._step(shuffled.part(start, stop), settings, np.float32(rate))
-                    if epoch.is_last:
-                        told.append(loss.figures())
+                said = [self._step(shuffled.part(*each), settings, np.float32(rate)) for each in epoch.bounds]
+            figures = self._figures(shuffled, epoch.bounds, said, settings)
         self._variables.put()
-        means = {name: float(sum(each[name] for each in told) / len(told)) for name in told[0]}
-        return {"cur_kl_coeff": float(kl), "cur_lr": float(rate), **means, "entropy_coeff": float(entropy), "model": {}}
+        coefficients = {"cur_kl_coeff": float(kl), "cur_lr": float(rate), "entropy_coeff": float(entropy)}
+        return {**coefficients, **figures, "model": {}}
 
     def _settings(self, kl: float, entropy: float) -> LossSettings:
         config = self._config
         value = config["vf_loss_coeff"] if config["use_gae"] else None
         return LossSettings(config["clip_param"], config["vf_clip_param"], value, kl, entropy)
 
-    def _step(self, columns: Columns, settings: LossSettings, rate: Any) -> Loss:
-        """Take one step of SGD; return the loss before it."""
+    def _step(self, columns: Columns, settings: LossSettings, rate: Any) -> Tuple[Any, Any]:
+        """Take one step of SGD; return what the network said before it, as :class:`Loss` takes it."""
         network = self._network
-        dist_inputs, values = network.forward(columns.observations)
-        loss = Loss(columns.minibatch(), self._dist_class, np.ascontiguousarray(dist_inputs.T), values, settings)
-        of_inputs, of_values = loss.gradients()
+        outputs, values = network.forward(columns.observations)
+        dist_inputs = np.ascontiguousarray(outputs.T)
+        of_inputs, of_values = Loss(columns.minibatch(), self._dist_class, dist_inputs, values, settings).gradients()
         network.backward(of_inputs.T, of_values)
         if self._config["grad_clip"] is not None:
             clip_by_global_norm(network.gradients, self._config["grad_clip"])
         self._adam.step(network.gradients, rate)
-        return loss
+        return dist_inputs, values
+
+    def _figures(self, columns: Columns, bounds: Bounds, said: List[Any], settings: LossSettings) -> Dict[str, float]:
+        """Return the mean over an epoch's minibatches, given what the network said of each: all at once takes less."""
+        order = sorted(range(len(bounds)), key=bounds.__getitem__)
+        dist_inputs, values = (np.concatenate(each, -1) for each in zip(*(said[index] for index in order)))
+        loss = Loss(columns.minibatch(), self._dist_class, dist_inputs, values, settings)
+        return loss.figures(np.array([bounds[index][0] for index in order]))
 
 
 def _of_adam(policy: Any, variables: Sequence[Any]) -> Tuple[List[Any], Sequence[Any]]:

@@ -73,33 +73,42 @@ class Loss:
         """The distribution that the actions were drawn from."""
         return self._dist_class(self._then.dist_inputs)
 
-    def figures(self) -> Dict[str, float]:
-        """Return what RLlib's learner tells of the loss and its parts."""
-        settings = self._settings
-        kl, entropy = mean(self._dist.kl(self._before)), mean(self._dist.entropy())
-        policy_loss = -mean(np.minimum(self._surrogate, self._clipped))
-        value_loss = 0.0 if settings.value is None else mean(np.square(self._worst_error))
+    def figures(self, starts: Array) -> Dict[str, float]:
+        """Return what RLlib's learner tells of the loss and its parts: the mean over minibatches that start there."""
+        settings, means = self._settings, Means(starts, len(self._error))
+        kl, entropy = means.mean(self._dist.kl(self._before)), means.mean(self._dist.entropy())
+        policy_loss = -means.mean(np.minimum(self._surrogate, self._clipped))
+        value_loss = 0.0 if settings.value is None else means.mean(np.square(self._worst_error))
         weighed = settings.kl * kl + (settings.value or 0) * value_loss - settings.entropy * entropy
+        unexplained = means.variances(self._error) / means.variances(self._then.targets)
         return {
             "total_loss": policy_loss + weighed,
             "policy_loss": policy_loss,
             "vf_loss": value_loss,
-            "vf_explained_var": np.maximum(-1, 1 - variance(self._error) / variance(self._then.targets)),
+            "vf_explained_var": float(np.maximum(-1, 1 - unexplained).mean()),
             "kl": kl,
             "entropy": entropy,
         }
 
 
-def mean(values: Array) -> Any:
-    """Return the mean; numpy's own takes several times as long for few, as its ``clip`` and its ``var`` do."""
-    return np.add.reduce(values) / np.float32(len(values))
+class Means:
+    """Of rows that are minibatches, one behind the other."""
 
+    def __init__(self, starts: Array, rows: int) -> None:
+        self._starts, self._sizes = starts, np.diff(starts, append=rows)
 
-def variance(values: Array) -> Any:
-    """Return the variance."""
-    return mean(np.square(values - mean(values)))
+    def mean(self, values: Array) -> float:
+        """Return the mean over the minibatches of their means."""
+        return float(self._of_each(values).mean())
+
+    def variances(self, values: Array) -> Array:
+        """Return the variance of each."""
+        return self._of_each(np.square(values - np.repeat(self._of_each(values), self._sizes)))
+
+    def _of_each(self, values: Array) -> Array:
+        return np.add.reduceat(values, self._starts) / self._sizes
 
 
 def clipped(values: Array, least: float, most: float) -> Array:
-    """Return the values within bounds."""
+    """Return the values within bounds; numpy's ``clip`` takes several times as long for few."""
     return np.minimum(np.maximum(values, np.float32(least)), np.float32(most))

@@ -88,9 +88,12 @@ class Layer:
 
     def before(self, gradient: Array, out: Optional[Array] = None) -> Array:
         """Return the gradient of what went in, given that of the sums."""
-        # The BLAS takes longer where it has to turn the kernel itself; and matmul goes without where it adds up nothing
-        turned = np.ascontiguousarray(self._kernel.swapaxes(1, 2))
-        return (np.multiply if turned.shape[1] == 1 else np.matmul)(gradient, turned, out)
+        turned = np.ascontiguousarray(self._kernel.swapaxes(1, 2))  # by the BLAS itself it takes longer
+        into = np.empty((*gradient.shape[:2], turned.shape[2]), np.float32) if out is None else out
+        if len(turned) > 1:
+            return np.matmul(gradient, turned, into)
+        np.dot(gradient[0], turned[0], into[0])  # matmul goes without the BLAS where it adds up nothing
+        return into
 
 
 class Network:
