@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
 from ray.rllib.policy.sample_batch import SampleBatch
@@ -16,15 +16,16 @@ class Forward:
     """The policy's own tensors: actions at each step, and of all steps together what is needed but to learn.
 
     Where policy and value have networks of their own, the values are computed of a whole fragment at once. Where
-    they share layers that would compute these twice, so they come with the actions.
+    they share layers that would compute these twice, and an episode that is no fragment may go on with other weights:
+    then they come with the actions.
     """
 
     def __init__(self, policy: Any) -> None:
         self._values = policy.extra_compute_action_fetches()[SampleBatch.VF_PREDS]
-        model = policy.config["model"]
-        self.values_later = not (policy.config["vf_share_layers"] or model.get("custom_model"))
+        shared = policy.config["vf_share_layers"] or policy.config["model"].get("custom_model")
+        values = [self._values] if shared or not in_fragments(policy.config) else []
         session, self._inputs = policy.get_session(), _inputs_of(policy)
-        at_each_step = [policy._sampled_action, policy._dist_inputs, *([] if self.values_later else [self._values])]
+        at_each_step = [policy._sampled_action, policy._dist_inputs, *values]
         self._act = _Call(session, at_each_step, self._inputs)
         self._value = _Call(session, [self._values], self._inputs)
         given = [policy._dist_inputs, policy._action_input]
@@ -59,6 +60,11 @@ class _Call:
 
     def __call__(self, *values: Array) -> List[Array]:
         return self._call(*(values[number] for number in self._fed))
+
+
+def in_fragments(config: Mapping[str, Any]) -> bool:
+    """Return whether batches are fragments, each of one policy's steps, and not whole episodes."""
+    return bool(config["batch_mode"] == "truncate_episodes")
 
 
 def _inputs_of(policy: Any) -> Tuple[Any, Any, Any]:

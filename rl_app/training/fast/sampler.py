@@ -20,7 +20,7 @@ from rl_app.envs.contract.newer import is_truncated
 from rl_app.errors import UserError
 from rl_app.training.fast.columns import Columns
 from rl_app.training.fast.dense.forward import DenseForward, can_act
-from rl_app.training.fast.forward import Forward, zeros_of
+from rl_app.training.fast.forward import Forward, in_fragments, zeros_of
 from rl_app.training.fast.observations import Observations
 from rl_app.training.fast.trajectories import Trajectories
 
@@ -46,7 +46,7 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self.horizon = horizon_of(stock.base_env, config["horizon"])
         self._soft, self._never_done = config["soft_horizon"], config["no_done_at_end"]
         self._clips = config["clip_actions"]
-        self._fragment = config["rollout_fragment_length"] if config["batch_mode"] == "truncate_episodes" else None
+        self._fragment = config["rollout_fragment_length"] if in_fragments(config) else None
         kind: Type[Union[Forward, DenseForward]] = DenseForward if can_act(self.policy, self.env.num_envs) else Forward
         self._forward = kind(self.policy)
         self._observations = Observations(worker, DEFAULT_POLICY_ID)

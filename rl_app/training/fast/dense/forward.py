@@ -11,6 +11,7 @@ from rl_app.policy import soundness
 from rl_app.training.fast.dense.network import Network
 from rl_app.training.fast.dense.twin import DISTRIBUTIONS, has_twin, layers_of, on_one_thread
 from rl_app.training.fast.dense.variables import Variables
+from rl_app.training.fast.forward import in_fragments
 
 Array = Any  # np.ndarray, which has no parameters on Python 3.8
 # Weights times environments: with more, numpy on one thread takes longer than TensorFlow with the time to enter it.
@@ -23,7 +24,7 @@ def can_act(policy: Any, environments: int) -> bool:
 
 
 class DenseForward:
-    """As :class:`rl_app.training.fast.forward.Forward`, with the values always of a whole fragment at once.
+    """As :class:`rl_app.training.fast.forward.Forward`, with the values of each whole fragment at once.
 
     The actions are drawn by a generator of numpy's and not by TensorFlow's.
     """
@@ -34,6 +35,7 @@ class DenseForward:
         self._variables = Variables(policy.get_session(), layers.variables)
         self._network = Network(self._variables.vector, *layers.shapes)
         self._dist_class = DISTRIBUTIONS[policy.dist_class]
+        self._values_later = in_fragments(policy.config)
         self._generator = np.random.default_rng(_seed_of(policy.config))
 
     def begin(self) -> None:
@@ -47,9 +49,13 @@ class DenseForward:
 
     def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
         """Return what to do next; what was before means nothing to this network."""
-        dist_inputs = self._network.dist_inputs(flat(observations))
+        seen, values = flat(observations), {}
+        if self._values_later:
+            dist_inputs = self._network.dist_inputs(seen)
+        else:
+            dist_inputs, values[SampleBatch.VF_PREDS] = self._network.forward(seen)
         chosen = self._dist_class.draw(np.ascontiguousarray(dist_inputs.T), self._generator)
-        return {SampleBatch.ACTIONS: chosen, SampleBatch.ACTION_DIST_INPUTS: dist_inputs}
+        return {SampleBatch.ACTIONS: chosen, SampleBatch.ACTION_DIST_INPUTS: dist_inputs, **values}
 
     def values(self, observations: Array, actions: Array, rewards: Array) -> Array:
         """Return the values of the observations."""
