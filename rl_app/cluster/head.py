@@ -14,6 +14,7 @@ from rl_app.cluster.proof import nonce, proof, proves
 from rl_app.errors import JobError
 
 PORT = 7771
+SETTING = ", which hosts_deadline sets"
 """Where the first host listens for the others."""
 LAST_WORD_S = 5.0
 """What the others have to take in how the job has ended."""
@@ -65,8 +66,10 @@ class Head:
         with self._changed:
             return dict(self._lost)
 
-    def wait(self, deadline_s: float) -> Dict[str, Member]:
+    def wait(self, deadline_s: float, setting: str = SETTING) -> Dict[str, Member]:
         """Return the other hosts once all of them are there, in the order of the job's hosts.
+
+        ``setting`` is what is said of where the deadline comes from.
 
         Raises:
             JobError: some are not there in time, or one is gone already.
@@ -77,7 +80,7 @@ class Head:
                 raise JobError(lost_line(host, why))
             missing = self._missing()
             if missing:
-                raise JobError(f"not there after {deadline_s:g} s, which hosts_deadline sets: {', '.join(missing)}")
+                raise JobError(f"not there after {deadline_s:g} s{setting}: {', '.join(missing)}")
             self.address = next((each.lines.here for each in self._connections.values()), self.address)
             return {host: self._members[host] for host in self._others}
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Optional
 
 from rl_app.cluster.connection import SILENT_S, GoneError, Lines, Message, Watched
-from rl_app.cluster.head import PORT
+from rl_app.cluster.head import PORT, SETTING
 from rl_app.cluster.proof import nonce, proof, proves
 from rl_app.errors import JobError
 
@@ -57,12 +57,14 @@ def join(
     gpus: int,
     deadline_s: float,
     port: int = PORT,
+    setting: str = SETTING,
 ) -> Membership:
     """Say hello to the head, whose name may not resolve yet and who may not listen yet.
 
     Args:
         head: the first host's name.
         name: this host's.
+        setting: what is said of where the deadline comes from.
 
     Raises:
         JobError: the head is not there in time, or does not want this host.
@@ -74,7 +76,7 @@ def join(
         except (OSError, GoneError) as error:
             why = str(getattr(error, "strerror", None) or error)
         if time.monotonic() >= deadline:
-            raise JobError(f"{head} is not there after {deadline_s:g} s, which hosts_deadline sets: {why}")
+            raise JobError(f"{head} is not there after {deadline_s:g} s{setting}: {why}")
         time.sleep(AGAIN_S)
 
 

@@ -258,7 +258,7 @@ MACHINE_RULES = (
     Rule(
         "config.num_workers",
         lambda workers, values: workers <= values["machine.cpus"],
-        "%(machine.has_cpus)s, so 0 to %(machine.cpus)s",
+        "%(machine.has_cpus)s, so at most %(machine.cpus)s",
     ),
     Rule(
         "config.num_workers",

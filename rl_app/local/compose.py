@@ -21,7 +21,8 @@ def check_store(store: Store, environ: Mapping[str, str]) -> None:
     if not (environ.get("RL_WORK_VOLUME") and isinstance(store, DirectoryStore)):
         return
     if not any(os.path.ismount(folder) for folder in (store.root, *list(store.root.parents)[:-1])):
-        raise UserError(f"store {store.url}: a directory of this container, which goes with it; s3://BUCKET[/PREFIX]")
+        needed = "STORE, which `.env` may set too, has to be s3://BUCKET[/PREFIX] here"
+        raise UserError(f"store {store.url}: a directory of this container, which goes with it; {needed}")
 
 
 def link_opt_ml(paths: Paths, environ: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from rl_app.errors import UserError
 from rl_app.job import hyperparameters
@@ -36,7 +36,12 @@ WORDS = {
 }
 FLAGS = (
     Flag("--job", "NAME", "train evaluate", "the job's name; default: what it is about and the time (UTC)"),
-    Flag("--resume", "NAME", "train", "go on with this stopped or failed job, from its last checkpoint"),
+    Flag(
+        "--resume",
+        "NAME",
+        "train",
+        "go on from this job's last checkpoint; of a completed one to a higher stop.…",
+    ),
     Flag("--from", "MODEL", "train", "begin with the weights of a job, an s3:// URL, a model.tar.gz or a directory"),
     Flag("--interrupt-after", "S", "train", "rehearse a spot interruption: after S seconds it is stopped, and goes on"),
     Flag("--store", "URL", "train evaluate", "s3://BUCKET[/PREFIX], or a directory where nothing runs in Docker"),
@@ -62,12 +67,21 @@ APART = (("--job", "--resume"), ("--source", "--program"), ("--from", "--resume"
 """Flags that exclude each other."""
 
 
-def declare(parser: argparse.ArgumentParser, commands: Sequence[str], hidden: Sequence[str] = ()) -> None:
-    """Add the words and flags of a job; those of other commands are known, to be refused by name, but not shown."""
-    shown = [WORDS[command] for command in commands]
+def declare(
+    parser: argparse.ArgumentParser,
+    commands: Sequence[str],
+    hidden: Sequence[str] = (),
+    instead: Optional[Mapping[str, Mapping[str, str]]] = None,
+    words: Mapping[str, Tuple[str, str]] = WORDS,
+) -> None:
+    """Add the words and flags of a job; those of other commands are known, to be refused by name, but not shown.
+
+    ``instead`` has what the help says otherwise of a flag, by its name, and ``words`` of what has none.
+    """
+    shown = [words[command] for command in commands]
     metavar = " | ".join(dict.fromkeys(part for names, _ in shown for part in names.split(" | ")[:1])) + " | KEY=VALUE"
     parser.add_argument("words", nargs="*", metavar=metavar, help="; or: ".join(text for _, text in shown))
-    for flag in FLAGS:
+    for flag in (each._replace(**(instead or {}).get(each.name, {})) for each in FLAGS):  # type: ignore[arg-type]
         takers = [command for command in flag.commands.split() if command in commands]
         among = "" if len(takers) == len(commands) else f"{takers[0]}: " if takers else ""
         text = f"{among}{flag.help}" if takers and flag.name not in hidden else argparse.SUPPRESS

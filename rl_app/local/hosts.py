@@ -95,7 +95,7 @@ class Gathered:
         Raises:
             JobError: a container did not come, or has gone.
         """
-        self._head.wait(DEADLINE_S)
+        self._head.wait(DEADLINE_S, "")
         config = DirectoryStore(paths.config)
         config.write("resourceconfig.json", as_json(self._hosts.resources(next(iter(self._hosts.addresses)))))
         job = {

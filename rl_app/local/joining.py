@@ -47,7 +47,7 @@ def serve(head: str, environ: Mapping[str, str], grace: float) -> int:
     """Take part in the job of another container as one of its hosts, to its end; return the exit status."""
     with caught_signals() as signals:
         own = own_address()
-        joined = join(head, own, password_of(environ, ()), 0, 0, DEADLINE_S, PORT)
+        joined = join(head, own, password_of(environ, ()), 0, 0, DEADLINE_S, PORT, "")
         place = Place(Paths(Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")), environ, joined, own)
         status: Optional[int] = None
         try:

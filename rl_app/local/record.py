@@ -53,7 +53,8 @@ def claim(request: CheckedJob, environ: Mapping[str, str]) -> Record:
         record = _new_record(request, name, environ)
         if request.store.create(f"{name}/{layout.RECORD}", as_json(record)):
             return record
-    raise UserError(f"--job {request.name}: {request.store.url} has a job of this name already")
+    resumed = "" if request.is_evaluation else f", or go on with it by `--resume {request.name}`"
+    raise UserError(f"--job {request.name}: {request.store.url} has a job of this name already; take another{resumed}")
 
 
 def _claim_again(request: CheckedJob, environ: Mapping[str, str]) -> Record:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Sequence
 
 from rl_app.errors import UserError
-from scripts.lib import cli, process, stores
+from scripts.lib import cli, compose, process, stores
 
 EXAMPLES = """
 examples:
@@ -26,7 +26,7 @@ Exit status: 2 refused, 130 or 143 stopped by a signal.
 def main(arguments: Sequence[str]) -> int:
     """Become TensorBoard; return the exit status where it cannot."""
     options = parse(arguments)
-    if "://" in (options.store or ""):
+    if "://" in (options.store or "") or options.store == compose.COMPOSE:
         raise UserError(f"--store {options.store}: a directory; `docker compose up board` shows those of MinIO")
     runs = Path(options.store or stores.open_runs(os.environ).store.url).absolute()
     if options.store and not runs.is_dir():

@@ -53,7 +53,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def check_machine() -> Iterator[Finding]:
     """Check Docker, git and what a GPU takes."""
     reason = engine.why_not() or engine.refusal(["docker", "buildx", "version"])
-    yield Finding("docker", "an engine, compose and buildx answer", f"install Docker: {reason}" if reason else None)
+    to_do = "" if shutil.which("docker") else "install Docker: "
+    yield Finding("docker", "an engine, compose and buildx answer", reason and f"{to_do}{reason}")
     if not reason:
         yield from check_disk(Path(engine.answer(["docker", "info", "--format", "{{.DockerRootDir}}"])))
     yield finding("git", lambda: images.revision_of(ROOT).short)

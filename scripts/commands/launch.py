@@ -53,6 +53,15 @@ The job's name goes to standard output. Exit status: 0 launched (with --wait: co
 """
 
 
+ON_SAGEMAKER = {
+    "--from": {"help": "begin with the weights of a job of the store, or of a model.tar.gz at s3://"},
+    "--channel": {"metavar": "NAME=s3://…"},
+    "--store": {"metavar": "s3://BUCKET[/PREFIX]", "help": "default: the bucket of the account and the region"},
+}
+"""What the help says otherwise than elsewhere of flags that all jobs have."""
+WORDS = {**flags.WORDS, "evaluate": ("MODEL | KEY=VALUE", "a job of the store or s3://…, and settings to change")}
+
+
 @dataclass(frozen=True)
 class Options:
     """A job, and what of SageMaker's it is to run on."""
@@ -110,7 +119,7 @@ def parse(arguments: Sequence[str]) -> Options:
     """Read the command line; raises UserError."""
     parser = cli.parser("launch", "Launch a training or evaluation job on SageMaker.", EXAMPLES)
     parser.add_argument("command", choices=["train", "evaluate"], help="what the job does")
-    flags.declare(parser, ["train", "evaluate"], hidden=["--resume", "--interrupt-after"])
+    flags.declare(parser, ["train", "evaluate"], ["--resume", "--interrupt-after"], ON_SAGEMAKER, WORDS)
     parser.add_argument("--instance-type", metavar="TYPE", default=INSTANCE_TYPE, help=f"default: {INSTANCE_TYPE}")
     parser.add_argument("--instance-count", metavar="N", type=int, default=1, help="hosts of one job; default: 1")
     one_kind = "in place of the two above: a kind of hosts; may be given again"

@@ -25,7 +25,8 @@ examples:
   scripts/push --registry registry.local:5000   to any other registry, after `docker login registry.local:5000`
 
 In ECR the repository is made where it is missing: tags that cannot be moved, a scan of each push, and a rule that
-removes the oldest images. The image's name with its digest goes to standard output, and is what scripts/launch runs.
+removes the oldest images. The image's name with its digest goes to standard output; scripts/launch runs the last one
+that was pushed to ECR.
 Exit status: 0 pushed, 1 failed, 2 refused.
 """
 
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str], open_session: Callable[[], Any] = aws.session
     else:
         pushed = registries.push(image, f"{options.registry}/{options.repository}")
     pushed_images.remember(pushed, pushed_images.REMEMBERED)
-    note(f"next: scripts/launch train --instance-type {'ml.g4dn.xlarge' if image.flavor == 'gpu' else 'ml.c5.xlarge'}")
+    if session:  # SageMaker's instances pull from ECR
+        instance = "ml.g4dn.xlarge" if image.flavor == "gpu" else "ml.c5.xlarge"
+        note(f"next: scripts/launch train --instance-type {instance}")
     print(pushed["uri"])
     return 0
 

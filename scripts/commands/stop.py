@@ -86,7 +86,7 @@ def stop_here(job: Job, wait: bool) -> int:
         note(f"{job.name} has ended already: {state_line(job.record)}")
         return 0
     if job.silent_s is not None:
-        note(f"{job.name} has died: no sign of life for {job.silent_s:.0f} s")
+        note(f"{job.name} has died: no sign of life for {job.silent_s:.0f} s{following.way_on(job)}")
         return 0
     local = job.record.get("Local", {})
     if not (local.get("Processes") and {"Host", "Space"} <= set(local)):

@@ -46,6 +46,11 @@ class Start:
     gpu: bool
     hosts: int = 1
 
+    @property
+    def flag(self) -> str:
+        """Return the flag by which it needs Docker."""
+        return "--gpu" if self.gpu else f"--hosts {self.hosts}" if self.hosts > 1 else "--engine docker"
+
 
 @cli.command
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         start, kind = replace(start, job=replace(start.job, models=used.models)), used.engine
         os.environ.update(used.environ)
     else:
-        kind = choose(wanted, start.job.store)
+        kind = choose(wanted, start.job.store, start.flag)
     if kind == "docker":
         words = ["local", "train", *job_words(start, engine.mounted)]
         service = "train-gpu" if start.gpu else "train"
@@ -108,13 +113,17 @@ def check_gpu(wanted: Optional[str]) -> None:
         raise UserError(f"--gpu: {reason}; {without}")
 
 
-def choose(wanted: Optional[str], store: Optional[str]) -> str:
-    """Return the engine to run on, which it says, and why; raises UserError for one that cannot be had."""
+def choose(wanted: Optional[str], store: Optional[str], flag: str = "--engine docker") -> str:
+    """Return the engine to run on, which it says, and why; raises UserError for one that cannot be had.
+
+    ``flag`` is the one that asks for Docker.
+    """
     named, url = ("--store ", store) if store else ("STORE = ", os.environ.get("STORE", ""))
     folder = f"{named}{url} is a directory of this machine" if directory_of(url) else None
     reason = folder or (engine.why_not() if wanted != "process" else None)
     if wanted == "docker" and reason:
-        raise UserError(f"--engine docker: {reason}; --engine process trains without Docker")
+        without = "--engine process" if flag.startswith("--engine") else f"without {flag.split()[0]} a process"
+        raise UserError(f"{flag}: {reason}; {without} trains without Docker")
     kind = wanted or ("process" if reason else "docker")
     if not wanted:
         note(f"training in a process: {reason}" if reason else "training in Docker (--engine process goes without)")

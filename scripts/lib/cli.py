@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Sequence, TypeVar, cast
 
 from rl_app.errors import JobError, UserError
+from scripts.lib import dotenv
 from scripts.lib.set_up_steps import SetUpError
 
 Main = TypeVar("Main", bound=Callable[..., int])
@@ -38,6 +39,7 @@ def command(main: Main) -> Main:
     @functools.wraps(main)
     def guarded(*arguments: Any, **named: Any) -> int:
         open_streams()
+        dotenv.take_store()
         try:
             with readable():
                 return main(*arguments, **named)

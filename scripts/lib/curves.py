@@ -20,7 +20,7 @@ AXES = {
     "time": ("time_total_s", "seconds of training"),
     "iteration": ("training_iteration", "iteration"),
 }
-REWARD = "episode_reward_mean"
+REWARD, EVALUATION = "episode_reward_mean", "evaluation_reward_mean"
 WHERE = (layout.LIVE, layout.UNPACKED, layout.CHECKPOINTS)
 
 
@@ -77,7 +77,8 @@ def absent(metric: str, rows: Sequence[metrics.Row]) -> str:
     """Say why there is nothing to draw."""
     known = sorted({key for row in rows for key, value in row.items() if isinstance(value, (int, float))})
     if metric == REWARD:
-        return "no episode has ended yet, so there is no reward to draw"
+        hint = f"; `--metric {EVALUATION}` draws that of the evaluations" if EVALUATION in known else ""
+        return f"no episode has ended, so there is no reward to draw{hint}"
     if any(metric in row for row in rows):
         return f"{metric} has no value yet"
     near = difflib.get_close_matches(metric, known, n=1)

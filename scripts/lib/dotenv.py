@@ -15,6 +15,13 @@ def settings(environ: Mapping[str, str] = os.environ, root: Path = ROOT) -> Dict
     return {**read(root / ".env", environ), **environ}
 
 
+def take_store(root: Path = ROOT) -> None:
+    """Have STORE be that of the file `.env` where the environment has none; a directory in it is one below its own."""
+    url = read(root / ".env", os.environ).get("STORE", "")
+    if url:
+        os.environ.setdefault("STORE", url if "://" in url else str(root / Path(url).expanduser()))
+
+
 def read(file: Path, environ: Mapping[str, str]) -> Dict[str, str]:
     """Read the settings in the file `.env` that `docker compose` reads; {} where there is none.
 

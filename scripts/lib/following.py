@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Union
 
 from rl_app.errors import JobError
+from rl_app.job import hyperparameters
 from rl_app.storage import layout
 from scripts.lib import aws, jobs, training_jobs
 from scripts.lib.cli import INTERRUPTED, note
+from scripts.lib.compose import COMPOSE
 from scripts.lib.environments import ROOT
 from scripts.lib.jobs import ENDED, Job, state_line
 from scripts.lib.live_files import CloudWatchLog, LiveFiles, StoredLog
 from scripts.lib.screen import Screen
+from scripts.lib.wording import short_path
 
 RUNS = ROOT / "runs"
 CLOUD_S = 5.0  # between two looks at a job
@@ -71,9 +74,16 @@ def follow_local(job: Job, into: Path = RUNS, pause: Pause = time.sleep) -> int:
         return INTERRUPTED
     screen.close()
     if job.silent_s is not None:
-        note(f"{job.name}: no sign of life for {job.silent_s:.0f} s; `scripts/train --resume {job.name}` goes on")
+        note(f"{job.name}: no sign of life for {job.silent_s:.0f} s{way_on(job)}")
         return 1
     return say_end(job.record)
+
+
+def way_on(job: Job) -> str:
+    """Say how a job that has died goes on; an evaluation does not."""
+    store = "" if job.kept_in.name in (COMPOSE, short_path(RUNS)) else f" --store {job.kept_in.name}"
+    resumes = not hyperparameters.is_evaluation(job.record.get("HyperParameters", {}))
+    return f"; `scripts/train --resume {job.name}{store}` goes on" if resumes else ""
 
 
 def local_end(job: Job, into: Path, screen: Screen, pause: Pause) -> Job:

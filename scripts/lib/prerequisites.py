@@ -32,8 +32,9 @@ def check_platform(system: str = "", machine: str = "", libc: str = "") -> None:
         return
     here = "{} on {} with {}".format(system, machine, libc) if system == "Linux" else "{} on {}".format(system, machine)
     raise SetUpError(
-        "Ray 0.8.5 has wheels for Linux on x86_64 with glibc only, and this is {}: no process trains here. "
-        "What works: `scripts/train --engine docker`, with an engine for linux/amd64 images".format(here)
+        "Ray 0.8.5 has wheels for Linux on x86_64 with glibc only, and this is {}: no process trains or serves here. "
+        "What works: Docker, with an engine for linux/amd64 images: `scripts/train --engine docker`, "
+        "`scripts/serve --engine docker`, `docker compose up board`".format(here)
     )
 
 

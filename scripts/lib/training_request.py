@@ -127,6 +127,8 @@ def model_url(model: str, store: str) -> str:
     """Return where a model lies that is given as a job's name or as its URL."""
     if model.startswith("s3://"):
         return model
+    if "/" in model or model.endswith(".tar.gz"):
+        raise UserError(f"{model}: SageMaker reads models at s3://…, where `aws s3 cp` brings it")
     sagemaker.check_job_name(model)
     return f"{store}/{model}/{layout.MODEL}"
 

@@ -109,7 +109,7 @@ TYPOS: Dict[str, Tuple[Sequence[str], str]] = {
     "half a worker": (["config.num_workers=0.5"], "rl.training.config.num_workers = 0.5: expected an integer"),
     "more workers than CPUs": (
         ["config.num_workers=4096"],
-        "rl.training.config.num_workers = 4096: this machine has \\d+ CPUs, so 0 to \\d+",
+        "rl.training.config.num_workers = 4096: this machine has \\d+ CPUs, so at most \\d+",
     ),
     "more GPUs than there are": (
         ["config.num_gpus=1"],
@@ -247,7 +247,8 @@ def test_a_used_name_is_refused_and_the_job_is_as_it_was(lab: Lab) -> None:
     record.parent.mkdir(parents=True)
     record.write_text("{}")
     ran = lab.job()
-    assert (ran.status, lines(ran)) == (2, [f"--job wrong: {lab.store} has a job of this name already"])
+    way_on = "take another, or go on with it by `--resume wrong`"
+    assert (ran.status, lines(ran)) == (2, [f"--job wrong: {lab.store} has a job of this name already; {way_on}"])
     assert record.read_text() == "{}" and [path.name for path in lab.store.rglob("*")] == ["wrong", "job.json"]
 
 

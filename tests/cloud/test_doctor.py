@@ -89,5 +89,5 @@ def test_without_docker_it_says_what_docker_says(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert doctor.main(["--local"]) == 2
     said = lines(capsys)
-    assert said["docker"] == "missing install Docker: `docker info` says: Cannot connect to the Docker daemon"
+    assert said["docker"] == "missing `docker info` says: Cannot connect to the Docker daemon"
     assert said["git"].startswith("ok ")

@@ -100,6 +100,8 @@ def test_a_host_that_does_not_come_is_named(lab: Lab) -> None:
         lab.head.wait(0.5)
 
     assert str(caught.value) == f"not there after 0.5 s, which hosts_deadline sets: {HOSTS[2]}"
+    with pytest.raises(JobError, match=f"^not there after 0.1 s: {HOSTS[2]}$"):
+        lab.head.wait(0.1, "")
 
 
 def test_a_head_that_comes_late_is_waited_for() -> None:

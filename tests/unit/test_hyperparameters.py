@@ -361,7 +361,7 @@ class TestHosts:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ("config.num_workers=8", "8: the hosts have 7 CPUs (algo-1: 2, algo-2: 5), so 0 to 7"),
+            ("config.num_workers=8", "8: the hosts have 7 CPUs (algo-1: 2, algo-2: 5), so at most 7"),
             ("config.num_workers=0", "0: must be 1 or more: the job has 2 hosts, and all but the first would idle"),
             (
                 "config.num_workers=4 config.num_cpus_per_worker=2",
@@ -386,7 +386,7 @@ class TestValues:
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ("config.num_workers=9", "config.num_workers = 9: this machine has 2 CPUs, so 0 to 2"),
+            ("config.num_workers=9", "config.num_workers = 9: this machine has 2 CPUs, so at most 2"),
             ("config.num_workers=-1", "config.num_workers = -1: must be 0 or more"),
             ("config.num_workers=1 config.num_cpus_per_worker=3", "takes more than this machine's 2 CPUs"),
             (

@@ -106,6 +106,9 @@ def test_hyperparameters_are_those_of_train_and_say_where_live_files_go() -> Non
         "sagemaker_submit_directory": "s3://bucket/jobs/first/source/sourcedir.tar.gz",
     }
     assert training_request.model_url("first", "s3://bucket/jobs") == "s3://bucket/jobs/first/output/model.tar.gz"
+    for local in ("runs/first/model", "model.tar.gz"):
+        with pytest.raises(UserError, match=f"{local}: SageMaker reads models at s3://"):
+            training_request.model_url(local, "s3://bucket/jobs")
 
 
 @pytest.mark.parametrize(

@@ -531,7 +531,8 @@ def test_refused_in_one_line_and_nothing_is_made(
 
 def test_a_directory_that_goes_with_its_container_is_no_store(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     assert lab.run("", environ={"RL_WORK_VOLUME": "clone_jobs"}) == 2
-    said = f"store {lab.store}: a directory of this container, which goes with it; s3://BUCKET[/PREFIX]\n"
+    said = f"store {lab.store}: a directory of this container, which goes with it; "
+    said += "STORE, which `.env` may set too, has to be s3://BUCKET[/PREFIX] here\n"
     assert capfd.readouterr().err == said
     assert not lab.store.exists()
     with disk(lab.store.parent / "volume", "40m") as volume:
@@ -560,7 +561,7 @@ def test_a_name_in_use_is_refused_and_left_alone(lab: Lab, capfd: pytest.Capture
     assert lab.run(TRAIN, "--job", "job") == 0
     before = contents(lab.store)
     assert lab.run("put('model/other')", "--job", "job") == 2
-    assert f"--job job: {lab.store} has a job of this name already\n" in capfd.readouterr().err
+    assert f"--job job: {lab.store} has a job of this name already; take another, or" in capfd.readouterr().err
     assert contents(lab.store) == before
 
 

@@ -8,7 +8,7 @@ import socket
 import tempfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Optional
 
 import pytest
 
@@ -115,6 +115,23 @@ def test_a_job_without_a_heartbeat_is_silent(age: int, state: str, local: bool, 
     found = jobs.Job("first", stores.NamedStore("runs", DirectoryStore(Path("runs"))), record).silent_s
     assert (found is not None) == silent
     assert found is None or 90 <= found < 120
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [("s3://bucket/jobs", "s3://bucket/jobs"), ("/data/jobs", "/data/jobs"), ("jobs", "{}/jobs"), ("", None)],
+)
+def test_the_store_of_env_is_that_of_every_script(
+    written: str, taken: Optional[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"STORE={written}\n")
+    monkeypatch.setenv("STORE", "")  # which is put back after the test
+    monkeypatch.delenv("STORE")
+    dotenv.take_store(tmp_path)
+    assert os.environ.get("STORE") == (taken and taken.format(tmp_path))
+    monkeypatch.setenv("STORE", "mine")
+    dotenv.take_store(tmp_path)
+    assert os.environ["STORE"] == "mine"
 
 
 def test_the_settings_of_env_are_read_as_compose_reads_them(tmp_path: Path) -> None:

@@ -109,6 +109,19 @@ def test_a_directory_as_the_store_means_a_process(capsys: pytest.CaptureFixture[
     assert "--store elsewhere is a directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["--hosts", "2"], "--hosts 2: {}; without --hosts a process trains without Docker\n"),
+        (["--engine", "docker"], "--engine docker: {}; --engine process trains without Docker\n"),
+    ],
+)
+def test_what_needs_docker_names_the_flag_that_was_typed(words: List[str], advice: str, tmp_path: Path) -> None:
+    refused = run([*words, "--store", "elsewhere"], tmp_path, {})
+    assert refused.stderr == advice.format("--store elsewhere is a directory of this machine")
+    assert refused.returncode == 2
+
+
 def test_the_store_of_compose_means_docker(tmp_path: Path) -> None:
     start = train.parse(["--store", "compose"])
     assert (start.job.store, start.engine) == (None, "docker")
