@@ -78,7 +78,7 @@ def absent(metric: str, rows: Sequence[metrics.Row]) -> str:
     known = sorted({key for row in rows for key, value in row.items() if isinstance(value, (int, float))})
     if metric == REWARD:
         hint = f"; `--metric {EVALUATION}` draws that of the evaluations" if EVALUATION in known else ""
-        return f"no episode has ended, so there is no reward to draw{hint}"
+        return f"no episode has ended yet, so there is no reward to draw{hint}"
     if any(metric in row for row in rows):
         return f"{metric} has no value yet"
     near = difflib.get_close_matches(metric, known, n=1)
