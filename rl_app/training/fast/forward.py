@@ -23,21 +23,26 @@ class Forward:
     def __init__(self, policy: Any) -> None:
         self._values = policy.extra_compute_action_fetches()[SampleBatch.VF_PREDS]
         shared = policy.config["vf_share_layers"] or policy.config["model"].get("custom_model")
-        values = [self._values] if shared or not in_fragments(policy.config) else []
+        at_each_step = {SampleBatch.ACTIONS: policy._sampled_action}
+        at_each_step[SampleBatch.ACTION_DIST_INPUTS] = policy._dist_inputs
+        if shared or not in_fragments(policy.config):
+            at_each_step[SampleBatch.VF_PREDS] = self._values
+        if not policy.dist_class.__module__.startswith("ray."):  # one's own may look at the network too
+            at_each_step[SampleBatch.ACTION_LOGP] = policy._sampled_action_logp
         session, self._inputs = policy.get_session(), _inputs_of(policy)
-        at_each_step = [policy._sampled_action, policy._dist_inputs, *values]
-        self._act = _Call(session, at_each_step, self._inputs)
+        self._names = tuple(at_each_step)
+        self._act = _Call(session, list(at_each_step.values()), self._inputs)
         self._value = _Call(session, [self._values], self._inputs)
-        given = [policy._dist_inputs, policy._action_input]
-        self._log_likelihood = ready(session, [policy._log_likelihood], given, callers_thread=True)
+        if SampleBatch.ACTION_LOGP not in at_each_step:
+            given = [policy._dist_inputs, policy._action_input]
+            self._log_likelihood = ready(session, [policy._log_likelihood], given, callers_thread=True)
 
     def begin(self) -> None:
         """Do nothing: TensorFlow has the weights."""
 
     def act(self, observations: Array, actions: Array, rewards: Array) -> Dict[str, Array]:
         """Return what to do next; ``actions`` and ``rewards`` are those before."""
-        names = (SampleBatch.ACTIONS, SampleBatch.ACTION_DIST_INPUTS, SampleBatch.VF_PREDS)
-        return dict(zip(names, self._act(observations, actions, rewards)))
+        return dict(zip(self._names, self._act(observations, actions, rewards)))
 
     def values(self, observations: Array, actions: Array, rewards: Array) -> Array:
         """Return the values of the observations."""

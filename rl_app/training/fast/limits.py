@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import gym
 from ray.rllib.agents.callbacks import DefaultCallbacks
-from ray.rllib.env.atari_wrappers import is_atari
+from ray.rllib.env.atari_wrappers import MonitorEnv, get_wrapper_by_cls, is_atari
 from ray.rllib.env.base_env import _VectorEnvToBaseEnv
 from ray.rllib.evaluation.sampler import SyncSampler
 from ray.rllib.utils.exploration import StochasticSampling
@@ -28,6 +28,6 @@ def of_sampler(worker: Any) -> Optional[str]:
         return "config.explore or config.exploration_config is not PPO's own"
     if isinstance(policy.action_space, (gym.spaces.Tuple, gym.spaces.Dict)):
         return "an action of several parts"
-    if any(is_atari(env) for env in worker.async_env.get_unwrapped() or []):
+    if any(is_atari(env) or get_wrapper_by_cls(env, MonitorEnv) for env in worker.async_env.get_unwrapped() or []):
         return "Atari games count lives as episodes"
     return None

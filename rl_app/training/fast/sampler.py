@@ -58,15 +58,20 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._none = np.zeros(count, bool)
         self._ready: Deque[Any] = deque()
         self._now: Any = None  # the filtered observations, once there are some
+        self._amid = False  # as long as a batch is not whole
 
     def get_data(self) -> SampleBatch:
         """Return the next batch; the metrics of the episodes that ended before it go into their queue."""
+        if self._amid:
+            raise StopIteration("an environment has failed amid a step, and what the others did is lost")
+        self._amid = True
         self._forward.begin()
         while True:
             while not self._ready:
                 self._step()
             item = self._ready.popleft()
             if not isinstance(item, RolloutMetrics):
+                self._amid = False
                 return item
             self.metrics_queue.put(item)
 
@@ -139,7 +144,6 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         """Begin new episodes; return what is seen first in them."""
         if not len(over):
             return {}
-        first = {index: raw[index] if soft[index] else self.env.reset_at(index) for index in over}
         self._episodes, told = self._episodes.copy(), self._told_actions.copy()
         self._told_rewards = self._rewards.copy()
         told[over], self._told_rewards[over] = 0, 0
@@ -149,7 +153,9 @@ class LeanSampler(SyncSampler):  # type: ignore[misc]  # Ray has no types
         self._actions = self._actions.copy()
         self._actions[over[~soft[over]]] = 0
         self._lengths[over], self._totals[over] = 0, 0
-        for index in over:
+        first: Dict[int, Any] = {}
+        for index in over:  # one after the other, as an environment may draw from Python's generator too
+            first[index] = raw[index] if soft[index] else self.env.reset_at(index)
             self._episodes[index] = new_episode()
         return first
 

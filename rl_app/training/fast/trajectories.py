@@ -35,8 +35,10 @@ class Trajectories:
         after = self._after(columns, ends)
         if SampleBatch.VF_PREDS not in columns:
             columns[SampleBatch.VF_PREDS] = self._forward.values(*self._seen(columns))
-        logp = self._forward.log_likelihood(columns[SampleBatch.ACTION_DIST_INPUTS], columns[SampleBatch.ACTIONS])
-        columns[SampleBatch.ACTION_LOGP], columns[SampleBatch.ACTION_PROB] = logp, np.exp(logp)
+        if SampleBatch.ACTION_LOGP not in columns:
+            played = columns[SampleBatch.ACTION_DIST_INPUTS], columns[SampleBatch.ACTIONS]
+            columns[SampleBatch.ACTION_LOGP] = self._forward.log_likelihood(*played)
+        columns[SampleBatch.ACTION_PROB] = np.exp(columns[SampleBatch.ACTION_LOGP])
         advantages, targets = self._advantages(columns, ends, after, len(unrolls))
         columns[Postprocessing.ADVANTAGES], columns[Postprocessing.VALUE_TARGETS] = advantages, targets
         columns[SampleBatch.UNROLL_ID] = np.repeat(unrolls, len(ends) // len(unrolls))
