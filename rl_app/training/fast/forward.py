@@ -22,12 +22,13 @@ class Forward:
 
     def __init__(self, policy: Any) -> None:
         self._values = policy.extra_compute_action_fetches()[SampleBatch.VF_PREDS]
-        shared = policy.config["vf_share_layers"] or policy.config["model"].get("custom_model")
+        model = policy.config["model"]
+        shared = policy.config["vf_share_layers"] or model.get("custom_model")
         at_each_step = {SampleBatch.ACTIONS: policy._sampled_action}
         at_each_step[SampleBatch.ACTION_DIST_INPUTS] = policy._dist_inputs
         if shared or not in_fragments(policy.config):
             at_each_step[SampleBatch.VF_PREDS] = self._values
-        if not policy.dist_class.__module__.startswith("ray."):  # one's own may look at the network too
+        if model.get("custom_action_dist"):  # which may look at the network too
             at_each_step[SampleBatch.ACTION_LOGP] = policy._sampled_action_logp
         session, self._inputs = policy.get_session(), _inputs_of(policy)
         self._names = tuple(at_each_step)
