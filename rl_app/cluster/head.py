@@ -14,8 +14,9 @@ from rl_app.cluster.proof import nonce, proof, proves
 from rl_app.errors import JobError
 
 PORT = 7771
-SETTING = ", which hosts_deadline sets"
 """Where the first host listens for the others."""
+SETTING = ", which hosts_deadline sets"
+"""What is said of the seconds in which the hosts of a job have to be there."""
 LAST_WORD_S = 5.0
 """What the others have to take in how the job has ended."""
 

@@ -59,7 +59,10 @@ ON_SAGEMAKER = {
     "--store": {"metavar": "s3://BUCKET[/PREFIX]", "help": "default: the bucket of the account and the region"},
 }
 """What the help says otherwise than elsewhere of flags that all jobs have."""
-WORDS = {**flags.WORDS, "evaluate": ("MODEL | KEY=VALUE", "a job of the store or s3://…, and settings to change")}
+WORDS_ON_SAGEMAKER = {
+    **flags.WORDS,
+    "evaluate": ("MODEL | KEY=VALUE", "a job of the store or s3://…, and settings to change"),
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def parse(arguments: Sequence[str]) -> Options:
     """Read the command line; raises UserError."""
     parser = cli.parser("launch", "Launch a training or evaluation job on SageMaker.", EXAMPLES)
     parser.add_argument("command", choices=["train", "evaluate"], help="what the job does")
-    flags.declare(parser, ["train", "evaluate"], ["--resume", "--interrupt-after"], ON_SAGEMAKER, WORDS)
+    hidden = ["--resume", "--interrupt-after"]
+    flags.declare(parser, ["train", "evaluate"], hidden, instead=ON_SAGEMAKER, words=WORDS_ON_SAGEMAKER)
     parser.add_argument("--instance-type", metavar="TYPE", default=INSTANCE_TYPE, help=f"default: {INSTANCE_TYPE}")
     parser.add_argument("--instance-count", metavar="N", type=int, default=1, help="hosts of one job; default: 1")
     one_kind = "in place of the two above: a kind of hosts; may be given again"

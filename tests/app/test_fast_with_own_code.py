@@ -90,13 +90,14 @@ class Drawing(gym.Env):  # type: ignore[misc]  # gym has no types
         return self.seen, 1.0, self.steps == 5, {"action": 0}
 
 
-def of_drawing(env: Callable[[], Any], **settings: Any) -> List[Any]:
+def of_drawing(env: Callable[[], Any]) -> List[Any]:
+    """The local workers of RLlib's trainer and of ours."""
     register_env("drawing", creator("drawing", SEED, {"drawing": lambda env_config: env()}))
-    config = {**CONFIG, **settings, "env": "drawing"}
-    made = (
-        kind(config=config, logger_creator=lambda config: NoopLogger(config, "/tmp")) for kind in (PPOTrainer, FastPPO)
-    )
-    return [each.workers.local_worker() for each in made]
+    workers = []
+    for kind in (PPOTrainer, FastPPO):
+        made = kind(config={**CONFIG, "env": "drawing"}, logger_creator=lambda config: NoopLogger(config, "/tmp"))
+        workers.append(made.workers.local_worker())
+    return workers
 
 
 def test_environments_that_end_together_draw_from_pythons_generator_in_turn() -> None:
