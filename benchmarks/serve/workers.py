@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""What `serve` costs in one process and in several: CPU a request and memory, in turns.
+"""What a server of several processes costs beside as many servers of one: CPU a request and memory, in turns.
 
 usage: benchmarks/serve/workers.py [MODEL] [--rounds N] [--seconds S] [--workers N ...]
 
     MODEL        a model's directory; default: that of a job which is trained for it first
-    --rounds N   how often each number of processes is measured, in turn; default: 5
+    --rounds N   how often each is measured, in turn; default: 5
     --seconds S  how long each time; default: 5
     --workers N  how many processes answer; default: 1 2 4
 
-The load (Debian's wrk, 32 connections a process) and the processes share this machine's cores, so that requests a
-second say little: what grows with a machine's cores is what a request costs. Linear is the CPU a request of one
-process; the ratios are medians of those within a round. Memory is that of all processes, shared pages once (PSS).
+The load (a wrk of Debian's with 32 connections for each process) and the processes share this machine's cores, so that
+requests a second say little: what grows with a machine's cores is what a request costs. Linear is what it costs servers
+of one process each, that have as many cores and the same load and know nothing of each other; the ratios are medians of
+those within a round. Memory is that of all processes, shared pages once (PSS).
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import psutil
 from run import POST, REPOSITORY, answers, found, median, trained, wait_for
 
+FIRST_PORT = 18080
 CONNECTIONS = 32
 """To each process: how many it answers in one turn of its loop is part of what a request costs."""
 
@@ -39,58 +42,82 @@ class Cost(NamedTuple):
     memory_mb: float
 
 
-def measured(model: Path, workers: int, seconds: float, script: Path, port: int = 18080) -> Cost:
-    """Have so many processes answer for some seconds."""
-    process = subprocess.Popen(
+class Pair(NamedTuple):
+    """Of servers of one process each, and of one server with as many."""
+
+    apart: Cost
+    one: Cost
+
+
+def measured(model: Path, servers: int, workers: int, seconds: float, script: Path) -> Cost:
+    """Have so many servers of so many processes answer for some seconds."""
+    ports = [FIRST_PORT + number for number in range(servers)]
+    processes = [started(model, port, workers) for port in ports]
+    try:
+        for port in ports:
+            wait_for(partial(answers, port), "it did not come up")
+        asked = ports * workers  # a wrk for each process
+        load(asked, 1, script)
+        before = cpu_s(processes)
+        requests, rate = load(asked, seconds, script)
+        spent = cpu_s(processes) - before
+        memory = sum(each.memory_full_info().pss for each in family(processes)) / 2**20
+        return Cost(rate, spent / requests * 1e6, memory)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(timeout=40)
+
+
+def started(model: Path, port: int, workers: int) -> subprocess.Popen[bytes]:
+    """Start a server."""
+    return subprocess.Popen(
         [sys.executable, "-m", "rl_app", "serve", str(model), "--host", "127.0.0.1", "--port", str(port)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "SERVE_WORKERS": str(workers)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    try:
-        wait_for(lambda: answers(port), "it did not come up")
-        load(port, workers, 1, script)
-        before = cpu_s(process.pid)
-        ran = load(port, workers, seconds, script)
-        spent = cpu_s(process.pid) - before
-        requests = int(found(r"(\d+) requests in", ran))
-        memory = sum(each.memory_full_info().pss for each in family(process.pid)) / 2**20
-        return Cost(float(found(r"Requests/sec:\s+([\d.]+)", ran)), spent / requests * 1e6, memory)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=40)
 
 
-def load(port: int, workers: int, seconds: float, script: Path) -> str:
-    """Ask as fast as it can for some seconds; return what wrk says, which has to be without errors."""
-    words = ["wrk", "-t1", f"-c{CONNECTIONS * workers}", f"-d{seconds:g}s", "-s", str(script)]
-    said = subprocess.run([*words, f"http://127.0.0.1:{port}/invocations"], stdout=subprocess.PIPE, text=True).stdout
-    if "Socket errors" in said or "Non-2xx" in said:
-        raise SystemExit(said)
-    return said
+def load(ports: Sequence[int], seconds: float, script: Path) -> Tuple[int, float]:
+    """Ask each as fast as it can for some seconds, without an error; return the requests, and those a second."""
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script)]
+    asking = [
+        subprocess.Popen([*words, f"http://127.0.0.1:{port}/invocations"], stdout=subprocess.PIPE, text=True)
+        for port in ports
+    ]
+    said = [each.communicate()[0] for each in asking]
+    for each in said:
+        if "Socket errors" in each or "Non-2xx" in each:
+            raise SystemExit(each)
+    rates = [float(found(r"Requests/sec:\s+([\d.]+)", each)) for each in said]
+    return sum(int(found(r"(\d+) requests in", each)) for each in said), sum(rates)
 
 
-def family(pid: int) -> List[psutil.Process]:
-    """List the process and its children."""
-    parent = psutil.Process(pid)
-    return [parent, *parent.children()]
+def family(processes: Sequence[subprocess.Popen[bytes]]) -> List[psutil.Process]:
+    """List the processes and their children."""
+    parents = [psutil.Process(each.pid) for each in processes]
+    return [each for parent in parents for each in (parent, *parent.children())]
 
 
-def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that they have used."""
-    times = [each.cpu_times() for each in family(pid)]
+def cpu_s(processes: Sequence[subprocess.Popen[bytes]]) -> float:
+    """Return the CPU seconds that they and their children have used."""
+    times = [each.cpu_times() for each in family(processes)]
     return sum(each.user + each.system for each in times)
 
 
-def table(costs: Dict[int, List[Cost]]) -> None:
-    """Print the medians, and the ratios to the first."""
-    first = costs[min(costs)]
-    print("| processes | requests/s | CPU µs a request | of linear, by CPU a request | memory, MB |\n|" + "---|" * 5)
-    for workers, mine in costs.items():
-        linear = [one.cpu_us / several.cpu_us for one, several in zip(first, mine)]
+def table(costs: Dict[int, List[Pair]]) -> None:
+    """Print the medians, and the ratios."""
+    print("| processes | requests/s | CPU µs a request: servers of one | one server | of linear | memory, MB |")
+    print("|" + "---|" * 6)
+    for workers, pairs in costs.items():
+        linear = [pair.apart.cpu_us / pair.one.cpu_us for pair in pairs]
         spread = f"{median(linear):.2f} ({min(linear):.2f} to {max(linear):.2f})"
-        rate, cpu = median(each.rate for each in mine), median(each.cpu_us for each in mine)
-        print(f"| {workers} | {rate:.0f} | {cpu:.0f} | {spread} | {median(each.memory_mb for each in mine):.0f} |")
+        apart, one = median(pair.apart.cpu_us for pair in pairs), median(pair.one.cpu_us for pair in pairs)
+        rate = median(pair.one.rate for pair in pairs)
+        memory = " and ".join(f"{median(each.memory_mb for each in costs):.0f}" for costs in zip(*pairs))
+        print(f"| {workers} | {rate:.0f} | {apart:.0f} | {one:.0f} | {spread} | {memory} |")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -105,10 +132,11 @@ def main(arguments: Sequence[str]) -> None:
         model = (options.model or trained(Path(folder))).resolve()
         script = Path(folder) / "post.lua"
         script.write_text(POST)
-        costs: Dict[int, List[Cost]] = {workers: [] for workers in options.workers}
+        costs: Dict[int, List[Pair]] = {workers: [] for workers in options.workers}
         for _ in range(options.rounds):
-            for workers, mine in costs.items():
-                mine.append(measured(model, workers, options.seconds, script))
+            for workers, pairs in costs.items():
+                apart, one = (measured(model, *each, options.seconds, script) for each in ((workers, 1), (1, workers)))
+                pairs.append(Pair(apart, one))
         table(costs)
 
 
