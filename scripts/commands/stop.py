@@ -93,7 +93,7 @@ def stop_here(job: Job, wait: bool) -> int:
         raise UserError(f"{job.name}: its job.json does not say where it runs")
     pid, started = next(iter(local["Processes"].items()))  # the one that plays SageMaker
     if local["Space"] == own_space():
-        stop_process(job.name, int(pid), started)
+        stop_process(job, int(pid), started)
     else:
         container = container_in(local["Space"])
         if container is None:
@@ -108,19 +108,19 @@ def own_space() -> Optional[str]:
     return machine.process_space() if Path("/proc/self/ns/pid").exists() else None
 
 
-def stop_process(name: str, pid: int, started: Optional[str]) -> None:
+def stop_process(job: Job, pid: int, started: Optional[str]) -> None:
     """Send SIGTERM to the job's process, also where Ctrl-Z holds it, unless its number is another's by now.
 
     Raises:
         UserError: it has ended, or is another user's.
     """
     if machine.started_at(pid) != started:
-        raise UserError(f"{name}: its process {pid} has ended; `scripts/train --resume {name}` goes on")
+        raise UserError(f"{job.name}: its process {pid} has ended{following.way_on(job)}")
     try:
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGCONT)  # a process that is suspended gets the other one only now
     except PermissionError:
-        raise UserError(f"{name}: process {pid} is another user's, who can stop it") from None
+        raise UserError(f"{job.name}: process {pid} is another user's, who can stop it") from None
 
 
 def container_in(space: str) -> Optional[str]:

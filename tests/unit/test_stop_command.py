@@ -63,7 +63,8 @@ def test_a_number_that_another_process_has_by_now_gets_none(process: Any, tmp_pa
     local = {"Host": "here", "Space": machine.process_space(), "Processes": {str(process.pid): "12"}}
     record(tmp_path, process.pid, Local=local)
     assert asked(tmp_path) == 2
-    assert f"its process {process.pid} has ended; `scripts/train --resume first`" in capsys.readouterr().err
+    way_on = f"; `scripts/train --resume first --store {tmp_path}` goes on"
+    assert f"its process {process.pid} has ended{way_on}\n" in capsys.readouterr().err
     assert process.poll() is None
 
 
