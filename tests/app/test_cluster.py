@@ -23,7 +23,8 @@ SMALL = {
     "rl.training.config.num_sgd_iter": "2",
     "rl.training.config.num_cpus_per_worker": str(detect().cpus),  # one worker a host: they take a while to start
 }
-ENDLESS = {**SMALL, "rl.training.stop.training_iteration": "100000", "rl.training.checkpoint_freq": "1000"}
+NO_GOAL = {"rl.training.stop.episode_reward_mean": "501", "rl.training.stop.timesteps_total": "1000000000"}
+ENDLESS = {**SMALL, **NO_GOAL, "rl.training.checkpoint_freq": "1000"}
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from rl_app.job import metrics
 from tests.app.jobs import Finished, Ran, local, run, start, stop, wait_for_line
 
 FLOAT = r"[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?"
-ENDLESS = ("stop.training_iteration=100000", "checkpoint_freq=2", "config.timesteps_per_iteration=0")
+NO_GOAL = ("stop.episode_reward_mean=501", "stop.timesteps_total=1000000000")
+ENDLESS = (*NO_GOAL, "checkpoint_freq=2", "config.timesteps_per_iteration=0")
 
 
 def test_it_is_completed_and_says_so(trained):
@@ -136,7 +137,7 @@ def test_a_stopped_job_goes_on_where_it_was(stopped, tmp_path):
 
 def test_a_worker_that_is_killed_fails_the_job_and_leaves_what_there_was(tmp_path):
     settings = ("config.num_workers=1", "checkpoint_freq=1")
-    process = start(local("cartpole", *ENDLESS[:1], *settings, "--job", "failed", "--store", str(tmp_path)))
+    process = start(local("cartpole", *NO_GOAL, *settings, "--job", "failed", "--store", str(tmp_path)))
     wait_for_line(process, "iteration    2")
     workers = [
         child for child in psutil.Process(process.pid).children(recursive=True) if "RolloutWorker" in child.name()

@@ -23,7 +23,8 @@ SMALL = (
     "stop.training_iteration=3 config.timesteps_per_iteration=0 config.train_batch_size=400 "
     f"config.rollout_fragment_length=50 config.num_cpus_per_worker={CPUS}"
 )
-ENDLESS = SMALL.replace("stop.training_iteration=3", "stop.training_iteration=100000")
+NO_GOAL = "stop.episode_reward_mean=501 stop.timesteps_total=1000000000"
+ENDLESS = SMALL.replace("stop.training_iteration=3", NO_GOAL)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -99,7 +99,7 @@ def test_a_tab_completes(bash: Bash, typed: str, completed: str) -> None:
 
 
 def test_a_tab_costs_little_and_sets_nothing_up(tmp_path: Path) -> None:
-    python = environments.interpreter(environments.environment_of(ROOT, [environments.HOST]))
+    python = environments.ensure([environments.HOST], ROOT)
     line = "scripts/train config.lr"
     asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "COMP_LINE": line, "COMP_POINT": str(len(line))}
     answers = tmp_path / "answers"
