@@ -21,7 +21,7 @@ PLAYED = ("actions_", "state_out_")
 
 
 def write_onnx_if_it_agrees(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
-    """Write the file for onnxruntime unless that gives other actions than TensorFlow, or cannot take the graph.
+    """Write the file for onnxruntime unless that answers otherwise than TensorFlow, or cannot take the graph.
 
     Without the file, evaluate and serve run the SavedModel.
     """
@@ -36,19 +36,27 @@ def write_onnx_if_it_agrees(policy: Any, frozen: FrozenPolicy, file: Path) -> No
 
 
 def _check_agreement(policy: Any, frozen: FrozenPolicy, file: Path) -> None:
-    """Raise ValueError where onnxruntime acts otherwise than the policy's own session, on a few observations."""
+    """Raise ValueError where onnxruntime answers otherwise than the policy's own session, on a few observations.
+
+    The best actions alone would be the same of many another network, which draws others.
+    """
     import numpy as np
     import onnxruntime
 
-    feeds, expected = sampled_outputs(policy, frozen)
+    feeds, expected = sampled_outputs(policy, frozen, tuple(frozen.outputs))
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for name, ours in zip(expected, session.run(list(expected), feeds)):
-        if not np.allclose(ours, expected[name], rtol=1e-4, atol=1e-4):
+        if not np.allclose(ours, expected[name], rtol=1e-4, atol=1e-4, equal_nan=True):
             raise ValueError(f"onnxruntime gives other {name}")
 
 
-def sampled_outputs(policy: Any, frozen: FrozenPolicy) -> Tuple[Dict[str, Any], Dict[str, Any]]:
-    """Return a few inputs of the network; the actions for them, and the memory after, by the policy's own session."""
+def sampled_outputs(
+    policy: Any, frozen: FrozenPolicy, names: Tuple[str, ...] = PLAYED
+) -> Tuple[Dict[str, Any], Dict[str, Any]]:
+    """Return a few inputs of the network, and what the policy's own session says of them.
+
+    ``names`` are what the outputs' names begin with: by default the actions and the memory after.
+    """
     import numpy as np
 
     feeds = {}
@@ -57,11 +65,11 @@ def sampled_outputs(policy: Any, frozen: FrozenPolicy) -> Tuple[Dict[str, Any], 
         sizes = [AGREEING if size is None else size for size in shape]
         drawn = _observations(policy, sizes) if name == "observations" else np.full(sizes, name == "seq_lens")
         feeds[name] = np.asarray(drawn, dtype.as_numpy_dtype)
-    played = [name for name in frozen.outputs if name.startswith(PLAYED)]
+    asked = [name for name in frozen.outputs if name.startswith(names)]
     found = policy.get_session().run(
-        [frozen.outputs[name] for name in played], {frozen.inputs[name]: value for name, value in feeds.items()}
+        [frozen.outputs[name] for name in asked], {frozen.inputs[name]: value for name, value in feeds.items()}
     )
-    return feeds, dict(zip(played, found))
+    return feeds, dict(zip(asked, found))
 
 
 def _observations(policy: Any, sizes: List[int]) -> Any:

@@ -99,17 +99,27 @@ def refused(frozen, file):
 
 def of_another_policy(frozen, file):
     """As a converter's mistake would have it: a graph that can be run, and acts otherwise."""
-    bias = next(node for node in frozen.graph_def.node if node.name.endswith("fc_out/bias"))
+    with_last_layer(frozen, file, bias=lambda values: np.array([100.0, -100.0], np.float32))
+
+
+def of_a_surer_policy(frozen, file):
+    """Whose best actions are the same, and whose drawn ones are not."""
+    with_last_layer(frozen, file, bias=lambda values: 2 * values, kernel=lambda values: 2 * values)
+
+
+def with_last_layer(frozen, file, **changes):
     changed = FrozenPolicy(type(frozen.graph_def).FromString(frozen.graph_def.SerializeToString()), *frozen[1:])
-    values = next(node for node in changed.graph_def.node if node.name == bias.name).attr["value"].tensor
-    values.tensor_content = np.array([100.0, -100.0], np.float32).tobytes()
+    for name, change in changes.items():
+        node = next(node for node in changed.graph_def.node if node.name.endswith(f"fc_out/{name}"))
+        tensor = node.attr["value"].tensor
+        tensor.tensor_content = change(np.frombuffer(tensor.tensor_content, np.float32)).tobytes()
     GOOD(changed, file)
 
 
 GOOD = onnx_conversion.write_onnx
 
 
-@pytest.mark.parametrize("converter", [refused, of_another_policy])
+@pytest.mark.parametrize("converter", [refused, of_another_policy, of_a_surer_policy])
 def test_without_a_graph_for_onnxruntime_that_agrees_tensorflow_runs_the_policy(
     converter, exported, observations, actions, monkeypatch, caplog, tmp_path
 ):
