@@ -11,6 +11,8 @@ import os
 import select
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import Callable
 
 from rl_app.stopping import scratch, strays
@@ -20,6 +22,8 @@ from rl_app.stopping.stop_request import STOP, StopRequest
 Job = Callable[[StopRequest], int]
 CAUGHT = (signal.SIGTERM, signal.SIGINT)
 FOREVER_S = 3600.0
+LINGER_S = 5.0
+"""How long the child may take to end once the job has returned: seconds where Ray ran."""
 
 
 def behind(job: Job, lost: Callable[[int], int] = lambda status: status) -> int:
@@ -46,9 +50,11 @@ def behind(job: Job, lost: Callable[[int], int] = lambda status: status) -> int:
         follow(us, STOP)
         if temporary:
             temporary.use()
+        terminal = os.dup(1)  # the job may send its own elsewhere
         try:
             status = job(stop)
             os.write(to_end, b".")
+            end_within(LINGER_S, status, terminal)
             sys.exit(status)
         finally:
             stop.disarm()
@@ -71,6 +77,27 @@ def passed_on(child: int, signals: Signals) -> int:
         strays.bury(child)
     _, status = os.waitpid(child, 0)
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def end_within(seconds: float, status: int, terminal: int) -> None:
+    """Have this process end by then: Python waits for each thread of the user's code, and one may never end."""
+
+    def end() -> None:
+        threads = [each.name for each in threading.enumerate() if not each.daemon and each.ident != main]
+        what = f"{', '.join(threads)} of its own code" if threads else "its process"
+        with suppress(OSError):
+            os.write(
+                terminal, f"the job is over, and {what} has not ended in {seconds:.0f} s: not waited for\n".encode()
+            )
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it, or it is closed
+                stream.flush()
+        os._exit(status)
+
+    main = threading.get_ident()
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def ended_as(number: int) -> int:

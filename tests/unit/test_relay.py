@@ -57,6 +57,23 @@ def test_a_signal_that_ends_the_job_is_seen_outside(number: int) -> None:
     assert start(f"{own}os.kill(os.getpid(), {int(number)}); time.sleep(20)").wait(10) == -number
 
 
+@pytest.mark.parametrize(
+    ("held", "named"),
+    [
+        ("threading.Thread(target=time.sleep, args=(60,), name='simulator').start()", "simulator of its own code"),
+        ("atexit.register(time.sleep, 60)", "its process"),
+    ],
+)
+def test_a_job_that_has_returned_is_over_whatever_still_runs_in_its_process(held: str, named: str) -> None:
+    body = f"import atexit, threading; {held}; os.dup2(os.open(os.devnull, os.O_WRONLY), 1)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEAD % f"{body}; return 3"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert said == f"the job is over, and {named} has not ended in 5 s: not waited for\n"
+
+
 def test_a_job_ends_when_the_process_before_it_is_killed(tmp_path: Path) -> None:
     process = start(GREEDY, tmp_path)
     until((tmp_path / "ready").exists)
