@@ -268,7 +268,7 @@ def attribute(file: Path, name: str) -> Any:
     try:
         with uncollected():
             module = importlib.import_module(file.stem)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses a command line, or ends itself, is none to import
         said = f"{' '.join(str(error).split())}{beside(error)}"
         raise UserError(f"{blame(error)}: {type(error).__name__}: {said}") from error
     imported = module.__file__ or f"the folder {file.stem}"

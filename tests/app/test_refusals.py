@@ -297,6 +297,7 @@ def environment(**parts: str) -> str:
 OWN: Dict[str, Tuple[str, str]] = {
     "a module that is not there": ("import no_such_module", "envs.py:1: ModuleNotFoundError: No module named .*"),
     "no Python": ("\ndef broken(:", "envs.py:2: SyntaxError: .*"),
+    "a script that ends itself": ("import sys\nsys.exit(0)", "envs.py:2: SystemExit: 0"),
     "no registry": ("ENVS = ['mine']", ".*envs.py: ENVS must be a dict of names, .*"),
     "no environment of the id": (
         "ENVS = {'mime': dict}",
@@ -369,7 +370,7 @@ OWN: Dict[str, Tuple[str, str]] = {
         ".*requirements.txt: asked for numpy==1.24.4; the image holds numpy==1.23.5",
     ),
 }
-BEFORE_THE_JOB = ("no Python", "no registry", "no environment of the id")
+BEFORE_THE_JOB = ("no Python", "a script that ends itself", "no registry", "no environment of the id")
 """What needs nothing installed to be known, and leaves no job."""
 OURS = ("run=PG", "env=mine", "config={}", "config.num_workers=0", "env_deadline=2")
 
