@@ -207,6 +207,13 @@ RULES = (
         lambda value, _: 0 <= value <= 1,
         "must be 0 to 1",
     ),
+    Rule(
+        config(
+            "model.fcnet_hiddens Q_model.fcnet_hiddens policy_model.fcnet_hiddens hiddens actor_hiddens critic_hiddens"
+        ),
+        lambda sizes, _: min(sizes, default=1) >= 1,
+        "must be layers of 1 or more",
+    ),
     # One value against another
     *(_least_workers(run, least) for run, least in LEAST_WORKERS.items()),
     Rule(

@@ -119,6 +119,7 @@ class TestTypes:
             ("config.horizon=long", 'rl.training.config.horizon = "long": expected an integer or null'),
             ("config.model=[1]", "rl.training.config.model = [1]: expected an object as JSON"),
             ("config.model.fcnet_hiddens=64", "rl.training.config.model.fcnet_hiddens = 64: expected a list"),
+            ("config.model.fcnet_hiddens=[64, 0]", "fcnet_hiddens = [64, 0]: must be layers of 1 or more"),
             ('config.model.fcnet_hiddens=[64, "a"]', 'fcnet_hiddens[1] = "a": expected an integer'),
             ("config.lr.schedule=1", 'rl.training.config.lr = {"schedule": 1}: expected a number'),
             ("config={'lr': 1}", "no JSON: Expecting property name enclosed in double quotes"),
