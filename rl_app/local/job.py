@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from rl_app.errors import JobError, UserError
 from rl_app.job import sagemaker
@@ -26,12 +26,19 @@ from rl_app.local.record import INTERRUPTED, End, claim, final_metrics, heartbea
 from rl_app.local.request import JobRequest, parse
 from rl_app.local.uploads import bring_checkpoints, upload
 from rl_app.machine import started_at
+from rl_app.stopping import child
 from rl_app.stopping.child import Ended, caught_signals, start, supervise
 from rl_app.storage import layout
 from rl_app.storage.mirror import Mirror
 
 MAX_RUN = "max_run"
 GRACE_S = 120.0
+UNWRITTEN = "what it had not written is lost"
+KILLED: Dict[Optional[int], str] = {
+    signal.SIGINT: f"killed by Ctrl-C; {UNWRITTEN}",
+    child.MAX_RUN: f"killed: it had not ended after SIGTERM; {UNWRITTEN}",
+}
+"""Why a job that was asked to stop was killed, by what had it killed."""
 """What SageMaker gives a job between SIGTERM and SIGKILL."""
 
 EXAMPLES = """
@@ -141,11 +148,11 @@ def _play(
             compose.link_opt_ml(paths, environ)
             if others:
                 environ = others.begin(request, name, paths)
-            child = start(command, {**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name})
+            process = start(command, {**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name})
         except (UserError, JobError, OSError) as error:
             code = error.errno if isinstance(error, UserError) else 1
             return name, finish(request, record, base, End("Failed", code, reason=str(error)), [])
-        record["Local"]["Processes"][str(child.pid)] = started_at(child.pid)
+        record["Local"]["Processes"][str(process.pid)] = started_at(process.pid)
         record["TrainingStartTime"] = utc_now().isoformat()
         record["CheckpointConfig"]["LocalPath"] = str(paths.checkpoints)
         started = time.monotonic()
@@ -153,7 +160,7 @@ def _play(
             checkpoints = Mirror(paths.checkpoints, request.store, f"{name}/{layout.CHECKPOINTS}", delete=True)
             checkpoints.start()
             seconds, limit = _limit(request)
-            ended = supervise(child, signals, seconds, grace, say, limit)
+            ended = supervise(process, signals, seconds, grace, say, limit)
             end = _judge(ended, sagemaker.failure(paths), INTERRUPTED if limit != MAX_RUN else "MaxRuntimeExceeded")
             ended_at, took = utc_now(), time.monotonic() - started
             troubles = upload(request.store, name, paths, [checkpoints], grace, request.is_evaluation)
@@ -184,9 +191,8 @@ def _judge(ended: Ended, failure: str, at_limit: str) -> End:
     """Say how the job ended; ``at_limit`` is SageMaker's word for a job whose time was over."""
     status, asked, killed = ended
     if asked is not None and not (status > 0 and failure):
-        reason = "killed: it had not ended after SIGTERM; what it had not written is lost" if killed else None
         secondary = "Stopped" if asked else at_limit
-        return End("Stopped", 128 + (asked or signal.SIGTERM), secondary, reason)
+        return End("Stopped", 128 + (asked or signal.SIGTERM), secondary, KILLED.get(killed))
     if status == 0:
         return End("Completed", 0)
     if status < 0:

@@ -20,11 +20,11 @@ PRCTL = ctypes.CDLL(None).prctl  # looked up here, for a child just forked has t
 
 
 class Ended(NamedTuple):
-    """The child's status (negative: the signal that ended it), what asked it to stop, and whether it was killed."""
+    """The child's status (negative: the signal that ended it), what asked it to stop, and what had it killed then."""
 
     status: int
     asked: Optional[int]
-    killed: bool
+    killed: Optional[int]
 
 
 class Signals:
@@ -100,7 +100,7 @@ def supervise(
     """
     strays.adopt()
     own = strays.children()
-    asked, killed = None, False
+    asked = killed = None
     deadline = time.monotonic() + max_run
     while not os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         event = signals.next(deadline - time.monotonic())
@@ -114,7 +114,7 @@ def supervise(
             asked, deadline = event, time.monotonic() + grace
             child.send_signal(signal.SIGTERM)
         elif event in (signal.SIGINT, MAX_RUN):
-            killed, deadline = True, time.monotonic() + grace
+            killed, deadline = event, time.monotonic() + grace
             os.killpg(child.pid, signal.SIGKILL)
     # not reaped yet, the child still holds the number of the group
     os.killpg(child.pid, signal.SIGKILL)

@@ -279,7 +279,7 @@ def test_a_second_ctrl_c_kills_at_once(lab: Lab) -> None:
     until((lab.store / ".work/job/told").exists)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
-    assert lab.record()["FailureReason"].startswith("killed: ")
+    assert lab.record()["FailureReason"] == "killed by Ctrl-C; what it had not written is lost"
 
 
 def test_a_signal_is_passed_on_once(lab: Lab) -> None:
@@ -574,7 +574,7 @@ def test_a_completed_job_goes_on_where_its_stop_condition_is_raised(
     assert lab.run("", "--resume", "job", "stop.timesteps_total=900000") == 2
     refused = (
         "--resume job: it is Completed, with episode_reward_mean 480.5 of 475; "
-        "it goes on where that is raised, as by stop.episode_reward_mean=955.5\n"
+        "it goes on where that is raised, as by a stop.episode_reward_mean of more than 480.5\n"
     )
     assert capfd.readouterr().err.count(refused) == 2
     assert lab.run("", "--resume", "job", "stop.episode_reward_mean=490") == 0
