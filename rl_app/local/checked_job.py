@@ -26,6 +26,9 @@ from rl_app.storage.base import Store
 from rl_app.storage.job_record import Record
 from rl_app.storage.opening import open_store
 
+COUNTED = ("training_iteration", "timesteps_total", "episodes_total", "time_total_s")
+"""Stop conditions that any job can pass, given time."""
+
 
 @dataclass(frozen=True)
 class CheckedJob:
@@ -186,7 +189,8 @@ def _check_raised(store: Store, name: str, job: Job) -> None:
     latest = (metrics.rows_of(text.decode("utf-8", "replace"), f"{store.url}/{file}") or [{}])[-1]
     stop = job.trial["stop"]
     for key in metrics.reached(latest, stop):
-        raised = f"stop.{key}={latest[key] + (abs(stop[key]) or 1):g}"
+        of_more = f"a stop.{key} of more than {latest[key]:g}"
+        raised = f"stop.{key}={latest[key] + stop[key]:g}" if key in COUNTED else of_more
         raise UserError(
             f"--resume {name}: it is Completed, with {key} {latest[key]:g} of {stop[key]:g}; "
             f"it goes on where that is raised, as by {raised}"
