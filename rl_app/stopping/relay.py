@@ -84,7 +84,7 @@ def end_within(seconds: float, status: int, terminal: int) -> None:
 
     def end() -> None:
         threads = [each.name for each in threading.enumerate() if not each.daemon and each.ident != main]
-        what = f"{', '.join(threads)} of its own code" if threads else "its process"
+        what = f"{threads[0]}{' and others' * (len(threads) > 1)} of its own code" if threads else "its process"
         with suppress(OSError):
             os.write(
                 terminal, f"the job is over, and {what} has not ended in {seconds:.0f} s: not waited for\n".encode()
