@@ -116,7 +116,7 @@ def table(costs: Dict[int, List[Pair]]) -> None:
         spread = f"{median(linear):.2f} ({min(linear):.2f} to {max(linear):.2f})"
         apart, one = median(pair.apart.cpu_us for pair in pairs), median(pair.one.cpu_us for pair in pairs)
         rate = median(pair.one.rate for pair in pairs)
-        memory = " and ".join(f"{median(each.memory_mb for each in costs):.0f}" for costs in zip(*pairs))
+        memory = " and ".join(f"{median(each.memory_mb for each in kind):.0f}" for kind in zip(*pairs))
         print(f"| {workers} | {rate:.0f} | {apart:.0f} | {one:.0f} | {spread} | {memory} |")
 
 

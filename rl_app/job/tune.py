@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from rl_app.job.settings import PLACES
 
+COUNTED = ("training_iteration", "timesteps_total", "episodes_total", "time_total_s")
+"""Of the stop conditions those that any job can pass, given time."""
 STOPS = (
-    "training_iteration",
-    "timesteps_total",
-    "episodes_total",
-    "time_total_s",
+    *COUNTED,
     "episode_reward_mean",
     "episode_reward_max",
     "episode_reward_min",

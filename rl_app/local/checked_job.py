@@ -13,6 +13,7 @@ from rl_app.errors import UserError
 from rl_app.job import hyperparameters, metrics, offline, sagemaker, user_code
 from rl_app.job.sagemaker import Paths
 from rl_app.job.settings import PREFIX, Job, Settings
+from rl_app.job.tune import COUNTED
 from rl_app.local import channels, compose
 from rl_app.local.channels import Data
 from rl_app.local.hints import Caller
@@ -25,9 +26,6 @@ from rl_app.storage.artifacts import Model
 from rl_app.storage.base import Store
 from rl_app.storage.job_record import Record
 from rl_app.storage.opening import open_store
-
-COUNTED = ("training_iteration", "timesteps_total", "episodes_total", "time_total_s")
-"""Stop conditions that any job can pass, given time."""
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,18 @@ from rl_app.local.request import JobRequest, parse
 from rl_app.local.uploads import bring_checkpoints, upload
 from rl_app.machine import started_at
 from rl_app.stopping import child
-from rl_app.stopping.child import Ended, caught_signals, start, supervise
 from rl_app.storage import layout
 from rl_app.storage.mirror import Mirror
 
 MAX_RUN = "max_run"
 GRACE_S = 120.0
+"""What SageMaker gives a job between SIGTERM and SIGKILL."""
 UNWRITTEN = "what it had not written is lost"
 KILLED: Dict[Optional[int], str] = {
     signal.SIGINT: f"killed by Ctrl-C; {UNWRITTEN}",
     child.MAX_RUN: f"killed: it had not ended after SIGTERM; {UNWRITTEN}",
 }
 """Why a job that was asked to stop was killed, by what had it killed."""
-"""What SageMaker gives a job between SIGTERM and SIGKILL."""
 
 EXAMPLES = """
 examples:
@@ -132,7 +131,7 @@ def _play(
     request: CheckedJob, command: Sequence[str], environ: Mapping[str, str], grace: float, others: Optional[Gathered]
 ) -> Tuple[str, End]:
     """Run the job once, with the ``others`` that have joined it; return its name, and how it ended."""
-    with caught_signals() as signals:
+    with child.caught_signals() as signals:
         if request.earlier:
             _bring_last(request, environ, grace)
         record = claim(request, environ)
@@ -148,7 +147,9 @@ def _play(
             compose.link_opt_ml(paths, environ)
             if others:
                 environ = others.begin(request, name, paths)
-            process = start(command, {**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name})
+            process = child.start(
+                command, {**environ, "SAGEMAKER_BASE_DIR": str(paths.base), "TRAINING_JOB_NAME": name}
+            )
         except (UserError, JobError, OSError) as error:
             code = error.errno if isinstance(error, UserError) else 1
             return name, finish(request, record, base, End("Failed", code, reason=str(error)), [])
@@ -160,7 +161,7 @@ def _play(
             checkpoints = Mirror(paths.checkpoints, request.store, f"{name}/{layout.CHECKPOINTS}", delete=True)
             checkpoints.start()
             seconds, limit = _limit(request)
-            ended = supervise(process, signals, seconds, grace, say, limit)
+            ended = child.supervise(process, signals, seconds, grace, say, limit)
             end = _judge(ended, sagemaker.failure(paths), INTERRUPTED if limit != MAX_RUN else "MaxRuntimeExceeded")
             ended_at, took = utc_now(), time.monotonic() - started
             troubles = upload(request.store, name, paths, [checkpoints], grace, request.is_evaluation)
@@ -187,7 +188,7 @@ def _bring_last(request: CheckedJob, environ: Mapping[str, str], timeout: float)
         bring_checkpoints(request.store, name, Paths(base), timeout)
 
 
-def _judge(ended: Ended, failure: str, at_limit: str) -> End:
+def _judge(ended: child.Ended, failure: str, at_limit: str) -> End:
     """Say how the job ended; ``at_limit`` is SageMaker's word for a job whose time was over."""
     status, asked, killed = ended
     if asked is not None and not (status > 0 and failure):

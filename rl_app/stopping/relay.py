@@ -85,10 +85,9 @@ def end_within(seconds: float, status: int, terminal: int) -> None:
     def end() -> None:
         threads = [each.name for each in threading.enumerate() if not each.daemon and each.ident != main]
         what = f"{threads[0]}{' and others' * (len(threads) > 1)} of its own code" if threads else "its process"
+        line = f"the job is over, and {what} has not ended in {seconds:.0f} s: not waited for\n"
         with suppress(OSError):
-            os.write(
-                terminal, f"the job is over, and {what} has not ended in {seconds:.0f} s: not waited for\n".encode()
-            )
+            os.write(terminal, line.encode())
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # nobody reads it, or it is closed
                 stream.flush()
