@@ -6,12 +6,14 @@ usage: benchmarks/serve/workers.py [MODEL] [--rounds N] [--seconds S] [--workers
     MODEL        a model's directory; default: that of a job which is trained for it first
     --rounds N   how often each is measured, in turn; default: 5
     --seconds S  how long each time; default: 5
-    --workers N  how many processes answer; default: 1 2 4
+    --workers N  how many processes answer, beside one alone; default: 2 4
 
 The load (a wrk of Debian's with 32 connections for each process) and the processes share this machine's cores, so that
-requests a second say little: what grows with a machine's cores is what a request costs. Linear is what it costs servers
-of one process each, that have as many cores and the same load and know nothing of each other; the ratios are medians of
-those within a round. Memory is that of all processes, shared pages once (PSS).
+requests a second say little: what grows with a machine's cores is what a request costs. Linear is what it costs one
+process that has the cores to itself; beside it is what it costs servers of one process each, that have as many cores
+and the same load and know nothing of each other. The order changes from round to round, and the ratios are medians of
+those within a round: where both are one process, they are what the noise is. Memory is that of all processes, shared
+pages once (PSS).
 """
 
 from __future__ import annotations
@@ -70,6 +72,11 @@ def measured(model: Path, servers: int, workers: int, seconds: float, script: Pa
             process.wait(timeout=40)
 
 
+def shape(workers: int, kind: str) -> Tuple[int, int]:
+    """Return how many servers there are for so many processes, and of how many each is."""
+    return (workers, 1) if kind == "apart" else (1, workers)
+
+
 def started(model: Path, port: int, workers: int) -> subprocess.Popen[bytes]:
     """Start a server."""
     return subprocess.Popen(
@@ -109,15 +116,21 @@ def cpu_s(processes: Sequence[subprocess.Popen[bytes]]) -> float:
 
 def table(costs: Dict[int, List[Pair]]) -> None:
     """Print the medians, and the ratios."""
-    print("| processes | requests/s | CPU µs a request: servers of one | one server | of linear | memory, MB |")
-    print("|" + "---|" * 6)
+    print("| processes | requests/s | CPU µs a request: servers of one | one server | ratio | of linear | memory, MB |")
+    print("|" + "---|" * 7)
+    alone = [pair.apart.cpu_us for pair in costs[1]]
     for workers, pairs in costs.items():
-        linear = [pair.apart.cpu_us / pair.one.cpu_us for pair in pairs]
-        spread = f"{median(linear):.2f} ({min(linear):.2f} to {max(linear):.2f})"
+        beside = spread([pair.apart.cpu_us / pair.one.cpu_us for pair in pairs])
+        linear = spread([cpu_us / pair.one.cpu_us for cpu_us, pair in zip(alone, pairs)])
         apart, one = median(pair.apart.cpu_us for pair in pairs), median(pair.one.cpu_us for pair in pairs)
         rate = median(pair.one.rate for pair in pairs)
         memory = " and ".join(f"{median(each.memory_mb for each in kind):.0f}" for kind in zip(*pairs))
-        print(f"| {workers} | {rate:.0f} | {apart:.0f} | {one:.0f} | {spread} | {memory} |")
+        print(f"| {workers} | {rate:.0f} | {apart:.0f} | {one:.0f} | {beside} | {linear} | {memory} |")
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """Write the median, and the least and the greatest."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -126,17 +139,21 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("model", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--workers", type=int, nargs="+", default=[2, 4])
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         model = (options.model or trained(Path(folder))).resolve()
         script = Path(folder) / "post.lua"
         script.write_text(POST)
-        costs: Dict[int, List[Pair]] = {workers: [] for workers in options.workers}
-        for _ in range(options.rounds):
+        costs: Dict[int, List[Pair]] = {workers: [] for workers in dict.fromkeys([1, *options.workers])}
+        for number in range(options.rounds):
+            turns = [(workers, kind) for workers in costs for kind in Pair._fields]
+            costs_of = {
+                (workers, kind): measured(model, *shape(workers, kind), options.seconds, script)
+                for workers, kind in (turns if number % 2 == 0 else reversed(turns))
+            }
             for workers, pairs in costs.items():
-                apart, one = (measured(model, *each, options.seconds, script) for each in ((workers, 1), (1, workers)))
-                pairs.append(Pair(apart, one))
+                pairs.append(Pair(*(costs_of[workers, kind] for kind in Pair._fields)))
         table(costs)
 
 
