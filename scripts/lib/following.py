@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional, Union
 
-from rl_app.errors import JobError
+from rl_app.errors import JobError, UserError
 from rl_app.job import hyperparameters
 from rl_app.storage import layout
-from scripts.lib import aws, jobs, training_jobs
+from scripts.lib import aws, dotenv, jobs, stores, training_jobs
 from scripts.lib.cli import INTERRUPTED, note
 from scripts.lib.compose import COMPOSE
 from scripts.lib.environments import ROOT
@@ -64,13 +65,19 @@ def cloud_end(name: str, session: Any, into: Path, screen: Screen, pause: Pause)
 
 
 def follow_local(job: Job, into: Path = RUNS, pause: Pause = time.sleep) -> int:
-    """Follow a job that is kept in a store of this machine; return the exit status. Raises JobError."""
+    """Follow a job that is kept in a store of this machine; return the exit status.
+
+    Raises:
+        UserError: no record of its own tells how it goes.
+        JobError: the store fails, or has the job no more.
+    """
+    check_told(job)
     screen = Screen()
     try:
         job = local_end(job, into, screen, pause)
     except KeyboardInterrupt:
         screen.close()
-        note(goes_on(job.name))
+        note(goes_on(named(job)))
         return INTERRUPTED
     screen.close()
     if job.silent_s is not None:
@@ -79,20 +86,37 @@ def follow_local(job: Job, into: Path = RUNS, pause: Pause = time.sleep) -> int:
     return say_end(job.record)
 
 
+def check_told(job: Job) -> None:
+    """Raise UserError for a job that nothing here writes on: one of SageMaker's, and a copy that was fetched."""
+    if not job.state:
+        raise UserError(f"{job.name}: nothing in {job.kept_in.name} tells how it goes; --cloud asks SageMaker")
+    if job.is_copy and job.state not in ENDED:
+        kept = job.record.get("Fetched", {}).get("From", "its own store")
+        raise UserError(f"{job.name}: {job.kept_in.name} has a copy of it alone, that was fetched of {kept}")
+
+
 def way_on(job: Job) -> str:
     """Say how a job that has died goes on; an evaluation does not."""
-    store = "" if job.kept_in.name in (COMPOSE, short_path(RUNS)) else f" --store {job.kept_in.name}"
     resumes = not hyperparameters.is_evaluation(job.record.get("HyperParameters", {}))
-    return f"; `scripts/train --resume {job.name}{store}` goes on" if resumes else ""
+    return f"; `scripts/train --resume {named(job)}` goes on" if resumes else ""
+
+
+def named(job: Job) -> str:
+    """Name a job of this machine as the scripts take it: with its store, where they do not look there by themselves."""
+    own = job.kept_in.name in (COMPOSE, short_path(Path(stores.open_runs(dotenv.settings()).store.url)))
+    return job.name if own else f"{job.name} --store {shlex.quote(job.kept_in.name)}"
 
 
 def local_end(job: Job, into: Path, screen: Screen, pause: Pause) -> Job:
     """Show what is new until the job has ended or died; return it with its last record."""
     log, files, seen = StoredLog(job), LiveFiles(job, into), ""
     while True:
-        record = jobs.read_record(job.store, f"{job.name}/{layout.RECORD}") or job.record
-        job = Job(job.name, job.kept_in, record)
-        seen = show_fresh(screen, record, seen, log, files)
+        if not job.is_copy:
+            record = jobs.read_record(job.store, f"{job.name}/{layout.RECORD}")
+            if record is None:
+                raise JobError(f"{job.name}: it is in {job.kept_in.name} no more")
+            job = Job(job.name, job.kept_in, record or job.record)
+        seen = show_fresh(screen, job.record, seen, log, files)
         if job.state in ENDED or job.silent_s is not None:
             return job
         pause(LOCAL_S)
@@ -112,9 +136,10 @@ def show_fresh(
     return state
 
 
-def goes_on(name: str) -> str:
-    """Say what a job does that is not watched any more."""
-    return f"{name} goes on; `scripts/stop {name}` stops it, `scripts/watch {name}` follows it again"
+def goes_on(words: str) -> str:
+    """Say what a job does that is not watched any more; ``words`` begin with its name."""
+    name = words.split()[0]
+    return f"{name} goes on; `scripts/stop {words}` stops it, `scripts/watch {words}` follows it again"
 
 
 def say_end(record: Mapping[str, Any]) -> int:

@@ -52,6 +52,14 @@ class Job:
         return str(self.record.get("TrainingJobStatus", ""))
 
     @property
+    def is_copy(self) -> bool:
+        """Tell whether it is what scripts/fetch has brought of a job that is kept elsewhere."""
+        if not isinstance(self.store, DirectoryStore):
+            return False
+        home = self.store.root / self.name
+        return (home / FETCHED).exists() and not (home / layout.RECORD).exists()
+
+    @property
     def silent_s(self) -> Optional[float]:
         """For how long a job that should be running has given no sign of life; None where it is alive, or has ended."""
         modified = time_of(self.record, "LastModifiedTime")

@@ -76,8 +76,11 @@ class StoredLog:
         file = f"{self.folder}/{layout.LOG}"
         if sizes.get(file, 0) == self.size:
             return []
-        self.size = sizes[file]
-        content = self.store.read(file)
+        try:
+            content = self.store.read(file)
+        except FileNotFoundError:  # removed since it was seen
+            return []
+        self.size = sizes.get(file, 0)
         end = content.rfind(b"\n") + 1
         lines = content[self.given : end].decode("utf-8", "replace").splitlines()
         self.given = end

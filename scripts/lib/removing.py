@@ -16,7 +16,7 @@ from rl_app.storage.base import WORK
 from rl_app.storage.directory import DirectoryStore
 from scripts.lib import locating
 from scripts.lib.cli import note
-from scripts.lib.jobs import ENDED, FETCHED, Job
+from scripts.lib.jobs import ENDED, Job
 from scripts.lib.wording import count, in_bytes, short_path
 
 
@@ -71,7 +71,7 @@ def remains_of(job: Job) -> Remains:
 
 def refuse_running(job: Job) -> None:
     """Raise UserError for a job that has not ended, or of which nothing tells."""
-    if is_copy(job) or job.state in ENDED or job.silent_s is not None:
+    if job.is_copy or job.state in ENDED or job.silent_s is not None:
         return
     if job.state:
         raise UserError(f"{job.name}: it is {job.state}; `scripts/stop {job.name}` stops it")
@@ -80,15 +80,10 @@ def refuse_running(job: Job) -> None:
         raise UserError(f"{job.name}: nothing in {job.kept_in.name} tells whether it has ended; --cloud asks SageMaker")
 
 
-def is_copy(job: Job) -> bool:
-    """Tell whether it is what scripts/fetch has brought of a job that is kept elsewhere."""
-    return isinstance(job.store, DirectoryStore) and (job.store.root / job.name / FETCHED).exists()
-
-
 def line_of(remains: Remains) -> str:
     """Write a line on what is to be removed."""
     job = remains.job
-    state = "a fetched copy" if is_copy(job) else job.state or "ended"
+    state = "a fetched copy" if job.is_copy else job.state or "ended"
     where = " and ".join(map(short_path, remains.folders)) or f"{job.store.url}/{job.name}"
     return f"{job.name}  {state}  {where}: {count(remains.files, 'file')}, {in_bytes(remains.size)}"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
 
+from rl_app.errors import JobError
 from scripts.commands import watch
 from scripts.lib import following, jobs
 from scripts.lib.environments import ROOT
@@ -86,7 +89,8 @@ def test_ctrl_c_leaves_it_running_and_says_what_stops_it(job: LocalJob, capsys: 
         raise KeyboardInterrupt
 
     assert job.follow(interrupt) == 130
-    assert "first goes on; `scripts/stop first` stops it" in capsys.readouterr().err
+    words = f"first --store {shlex.quote(str(job.runs))}"
+    assert f"first goes on; `scripts/stop {words}` stops it, `scripts/watch {words}` f" in capsys.readouterr().err
     assert jobs.find("first", str(job.runs)).state == "InProgress"
 
 
@@ -107,6 +111,35 @@ def test_a_store_without_the_job_is_refused(tmp_path: Path, capsys: Any) -> None
     (tmp_path / "runs").mkdir()
     assert watch.main(["first", "--store", str(tmp_path / "runs")]) == 2
     assert "first: no such job in" in capsys.readouterr().err
+
+
+def test_a_job_that_is_removed_meanwhile_ends_it_in_one_line(job: LocalJob) -> None:
+    job.record("InProgress")
+    job.write("starting\n")
+    with pytest.raises(JobError, match=f"first: it is in {job.runs} no more"):
+        job.follow(lambda _: shutil.rmtree(job.runs / "first"))
+
+
+def test_a_log_that_is_removed_meanwhile_does_not(job: LocalJob) -> None:
+    job.record("InProgress")
+    job.write("starting\n")
+    steps: List[Callable[[], Any]] = [job.log.unlink, lambda: job.record("Completed")]
+    assert job.follow(lambda _: steps.pop(0)()) == 0
+
+
+def test_a_job_whose_record_tells_nothing_is_refused(job: LocalJob, capsys: Any) -> None:
+    (job.runs / "first" / "job.json").write_text("[]")
+    assert watch.main(["first", "--store", str(job.runs)]) == 2
+    assert f"first: nothing in {job.runs} tells how it goes; --cloud asks" in capsys.readouterr().err
+
+
+def test_a_copy_of_a_job_that_ran_as_it_was_fetched_is_not_waited_for(job: LocalJob, capsys: Any) -> None:
+    record = job.record("InProgress")
+    (job.runs / "first" / "job.json").unlink()
+    copy = {**record, "Fetched": {"From": "s3://rllib/first"}}
+    (job.runs / "first" / "fetched.json").write_text(json.dumps(copy))
+    assert watch.main(["first", "--store", str(job.runs)]) == 2
+    assert "a copy of it alone, that was fetched of s3://rllib/first" in capsys.readouterr().err
 
 
 def terminal(job: LocalJob, columns: int, **environ: str) -> Shown:
