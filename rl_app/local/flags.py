@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from typing import Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from rl_app.errors import UserError
@@ -94,11 +95,27 @@ def declare(
 
 
 def read(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Read a command line; raises UserError for a flag that there is not, with the form that is meant."""
+    """Read a command line.
+
+    Raises:
+        UserError: a flag that there is not, with the form that is meant; a word that is empty.
+    """
+    refuse_empty(argv)
     options, unknown = parser.parse_known_intermixed_args(list(argv))
     for word in unknown:
         raise UserError(_no_such_flag(word, argv, _names(parser)))
     return options
+
+
+def refuse_empty(argv: Sequence[str]) -> None:
+    """Raise UserError for an empty word, as a shell makes it of a variable that is not set: another job would be meant.
+
+    A setting may be empty.
+    """
+    for before, word in zip(("", *argv), argv):
+        flag = word[:-1] if re.fullmatch("--[a-z-]+=", word) else before
+        if not word or flag != before:
+            raise UserError(f"{f'{flag} ' if flag.startswith('--') else ''}'': a word that is empty")
 
 
 def _names(parser: argparse.ArgumentParser) -> Iterator[str]:

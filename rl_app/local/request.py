@@ -115,6 +115,12 @@ def is_path(model: str) -> bool:
     return "://" not in model and (os.path.exists(model) or "/" in model or model.endswith(".gz"))
 
 
+def is_setting(word: str) -> bool:
+    """Return whether a word is KEY=VALUE, and not a path or URL with such a sign in it, as `runs/lr=0.1`."""
+    key, equals, _ = word.partition("=")
+    return bool(equals) and "://" not in key and not ("/" in word and os.path.exists(word))
+
+
 # ---- read
 
 
@@ -152,7 +158,7 @@ def parse(options: argparse.Namespace, command: str, environ: Mapping[str, str] 
 def _training(options: argparse.Namespace, environ: Mapping[str, str]) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the hyperparameters of a training job, and the model that it begins with, if any."""
     settings = [word for word in options.words if "=" in word] + flags.shorthands(options)
-    bare = [word for word in [*options.words, options.experiment] if word and "=" not in word]
+    bare = [word for word in options.words if "=" not in word] + ([options.experiment] if options.experiment else [])
     if options.program:
         if bare:
             raise UserError(f"{bare[0]}: expected KEY=VALUE, as --program takes no experiment")
@@ -168,8 +174,8 @@ def _training(options: argparse.Namespace, environ: Mapping[str, str]) -> Tuple[
 
 def _evaluation(options: argparse.Namespace, environ: Mapping[str, str]) -> Tuple[Dict[str, str], Sequence[str]]:
     """Return the hyperparameters of an evaluation, and its models."""
-    settings = [word for word in options.words if "=" in word] + flags.shorthands(options)
-    models = [word for word in [*options.words, options.model] if word and "=" not in word]
+    settings = [word for word in options.words if is_setting(word)] + flags.shorthands(options)
+    models = [word for word in options.words if not is_setting(word)] + ([options.model] if options.model else [])
     asked = _from_text(environ.get("HYPERPARAMETERS", "").strip(), str)
     asked.update(hyperparameters.assignments(settings, str))
     return _of_command(asked, "evaluate"), tuple(models or _words(environ, "MODEL"))
@@ -244,6 +250,8 @@ def contents(request: JobRequest) -> Sequence[Path]:
             raise UserError(f"{path}: there is no such file or directory")
     if request.program and not Path(request.program).is_file():
         raise UserError(f"--program {request.program}: is a directory; it takes the file that is to run")
+    if request.program and Path(request.program).name in sagemaker.SOURCE_FILES:
+        raise UserError(f"--program {request.program}: a file of a source, by its name: rename it, or give --source")
     user_code.check_packable(given)
     return given
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Sequence, TypeVar, cast
 
 from rl_app.errors import JobError, UserError
+from rl_app.local.flags import refuse_empty
 from scripts.lib import dotenv
 from scripts.lib.set_up_steps import SetUpError
 
@@ -22,9 +23,18 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What an output says that takes no more: a disk that is full or broken, and a terminal that is gone."""
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser of all of a script's words, of which none may be empty."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse them; raises UserError for one that is empty."""
+        refuse_empty(args or [])
+        return super().parse_known_args(args, namespace)
+
+
 def parser(command: str, description: str, examples: str, **more: Any) -> argparse.ArgumentParser:
     """Make the parser of `scripts/COMMAND`, whose help ends with the examples as they are written."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=f"scripts/{command}",
         description=description,
         epilog=examples,

@@ -94,6 +94,9 @@ def test_every_command_line_gives_the_same_answer(command: str, words: List[str]
         (["--dependency", "d"], "--dependency d: goes with --program"),
         (["--program", "p.py", "loose"], "loose: expected KEY=VALUE, as --program takes no experiment"),
         (["command=evaluate"], "command = evaluate: but this is train, and the command is its first word"),
+        (["--resume", ""], "--resume '': a word that is empty"),
+        (["--from="], "--from '': a word that is empty"),
+        (["", "seed=1"], "'': a word that is empty"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -108,6 +111,25 @@ def test_what_is_unambiguous_is_taken() -> None:
     assert asked("train", "cartpole-aws", "config.lr=0.001", "seed=3", "max_run=60").hyperparameters == meant
     flagged = asked("train", "--experiment", "cartpole-aws", "lr=0.001", "--seed", "3", "--max-run", "60")
     assert flagged.hyperparameters == meant
+
+
+def test_what_is_no_experiment_is_none_of_its_settings_either() -> None:
+    with pytest.raises(UserError, match='experiment = "lr=0.1": one of'):
+        request.check(asked("train", "--experiment", "lr=0.1"))
+
+
+def test_a_setting_may_be_empty() -> None:
+    assert asked("train", "--program", "p.py", "label=").hyperparameters == {"label": ""}
+
+
+def test_a_model_may_have_the_sign_of_a_setting_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lr=0.1" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for place in ("lr=0.1/model", "s3://bucket/lr=0.1/model.tar.gz"):
+        for words in ([place], ["--model", place]):
+            made = asked("evaluate", *words, "evaluate_episodes=3")
+            assert (made.models, made.hyperparameters) == ((place,), {"evaluate_episodes": "3"})
+            assert asked("evaluate", *made.to_words(os.path.abspath)).models in ((place,), (os.path.abspath(place),))
 
 
 def test_what_a_job_begins_with_is_asked_for_in_the_same_words_elsewhere() -> None:
@@ -147,6 +169,12 @@ def test_one_hyperparameter_by_two_names_is_refused(text: str) -> None:
 def test_a_directory_is_no_program(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"--program {tmp_path}: is a directory; it takes the file that is to run"):
         request.check(asked("train", "--program", str(tmp_path)))
+
+
+def test_a_file_of_a_source_is_no_program(tmp_path: Path) -> None:
+    (tmp_path / "envs.py").write_text("")
+    with pytest.raises(UserError, match=f"--program {tmp_path}/envs.py: a file of a source, by its name"):
+        request.check(asked("train", "--program", str(tmp_path / "envs.py")))
 
 
 @pytest.mark.parametrize(
