@@ -72,7 +72,7 @@ def check(places: Mapping[str, str]) -> None:
             raise UserError(f"{_typed(name, place)}: must be a directory or s3://BUCKET/PREFIX")
         if not Path(place).is_dir():
             raise UserError(f"{_typed(name, place)}: there is no such directory")
-        _refuse_empty(_typed(name, place), os.listdir(place))
+        _refuse_empty(_typed(name, place), list(_files_below(Path(place))))
 
 
 def listed(places: Mapping[str, str]) -> Dict[str, Optional[List[str]]]:
@@ -105,15 +105,45 @@ def _recorded(record: Record) -> Iterator[Sequence[str]]:
 
 
 def _locate(place: str, typed: str, environ: Mapping[str, str]) -> Data:
-    url = place.rstrip("/") if "://" in place else str(Path(place).resolve())
-    store = open_store(url, environ, make=False)
-    keys = [entry.key for entry in store.list("")]
+    if "://" in place:
+        url = place.rstrip("/")
+        store = open_store(url, environ, make=False)
+        keys = [entry.key for entry in store.list("")]
+    else:
+        directory = Path(place).resolve()
+        url, store = str(directory), open_store(str(directory), environ, make=False)
+        keys = [path.relative_to(directory).as_posix() for path in _files_below(directory)]
     _refuse_empty(typed, keys)
     return Data(url, store, keys)
 
 
-def _refuse_empty(typed: str, names: Sequence[str]) -> None:
-    if not names:
+def _files_below(directory: Path, within: Sequence[Path] = ()) -> Iterator[Path]:
+    """Yield the files of a directory, all the way down, and those that its links lead to.
+
+    Args:
+        within: the folders that it lies in.
+
+    Raises:
+        UserError: a link leads nowhere, or to a folder that it lies in; a folder cannot be read.
+    """
+    real = directory.resolve()
+    if real in within:
+        raise UserError(f"{directory}: a link to a folder that it lies in: remove it")
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        raise UserError(f"{directory}: {error.strerror}") from None
+    for path in paths:
+        if path.is_dir():
+            yield from _files_below(path, (*within, real))
+        elif path.is_file():
+            yield path
+        elif path.is_symlink():
+            raise UserError(f"{path}: a link to {os.readlink(path)}, which is not there where the job runs")
+
+
+def _refuse_empty(typed: str, found: Sequence[object]) -> None:
+    if not found:
         raise UserError(f"{typed}: there are no files in it")
 
 

@@ -129,6 +129,28 @@ def test_a_place_without_data_is_refused_before_anything_is_made(
     assert line.startswith(f"--channel data={place}: {said}") and not lab.store.exists()
 
 
+def test_what_a_link_leads_to_is_data_too(lab: Lab, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "three.json").write_text("{}\n")
+    (data / "links").symlink_to(tmp_path / "large")
+    (data / "four.json").symlink_to(tmp_path / "large" / "three.json")
+    assert lab.run(SEE, "--channel", f"data={data}", "--job", "job") == 0
+    assert seen(lab)["files"] == ["data/four.json", "data/links/three.json", "data/one.json", "data/part/two.json"]
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("none.json", "a link to none.json, which is not there where the job runs"), (".", "a link to a folder that it")],
+)
+def test_a_link_that_leads_to_no_data_is_refused(
+    lab: Lab, data: Path, target: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (data / "link").symlink_to(target)
+    assert lab.run(TRAIN, "--channel", f"data={data}", "--job", "job") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"{data / 'link'}: {said}") and not lab.store.exists()
+
+
 def test_an_evaluation_has_data_beside_its_one_model(
     data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,3 +172,10 @@ def test_directories_of_one_name_are_not_mounted_over_each_other(data: Path, tmp
     engine.check_mounts([str(data), str(data)])
     with pytest.raises(UserError, match=f"{data} and {other}: have one name, episodes"):
         engine.check_mounts([str(data), str(other)])
+
+
+def test_a_path_that_docker_takes_for_two_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "at-12:30").mkdir()
+    (tmp_path / "link").symlink_to("at-12:30")
+    with pytest.raises(UserError, match=f"^{tmp_path}/link: has a colon"):
+        engine.check_mounts([f"{tmp_path}/link"])
