@@ -49,12 +49,17 @@ def claim(request: CheckedJob, environ: Mapping[str, str]) -> Record:
     """Write the first job.json, which makes the name this job's; raises UserError for a name in use."""
     if request.earlier:
         return _claim_again(request, environ)
+    there: List[str] = []
     for name in _names(request):
-        record = _new_record(request, name, environ)
-        if request.store.create(f"{name}/{layout.RECORD}", as_json(record)):
+        record, there = _new_record(request, name, environ), [entry.key for entry in request.store.list(name)]
+        # files without a record are another's: a job of SageMaker's, or a copy that scripts/fetch has brought
+        if not there and request.store.create(f"{name}/{layout.RECORD}", as_json(record)):
             return record
+    given = f"--job {request.name}: {request.store.url} has"
+    if there and f"{request.name}/{layout.RECORD}" not in there:
+        raise UserError(f"{given} files of this name that are no job's of here, such as {there[0]}; take another")
     resumed = "" if request.is_evaluation else f", or go on with it by `--resume {request.name}`"
-    raise UserError(f"--job {request.name}: {request.store.url} has a job of this name already; take another{resumed}")
+    raise UserError(f"{given} a job of this name already; take another{resumed}")
 
 
 def _claim_again(request: CheckedJob, environ: Mapping[str, str]) -> Record:

@@ -565,6 +565,19 @@ def test_a_name_in_use_is_refused_and_left_alone(lab: Lab, capfd: pytest.Capture
     assert contents(lab.store) == before
 
 
+@pytest.mark.parametrize("file", ["fetched.json", "output/model.tar.gz"])
+def test_a_name_under_which_another_has_files_is_refused(
+    file: str, lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (lab.store / "job" / file).parent.mkdir(parents=True)
+    (lab.store / "job" / file).write_bytes(b"another's")
+    before = contents(lab.store)
+    assert lab.run("put('model/other')", "--job", "job") == 2
+    said = f"--job job: {lab.store} has files of this name that are no job's of here, such as job/{file}; take another"
+    assert said in capfd.readouterr().err
+    assert contents(lab.store) == before
+
+
 def test_a_completed_job_goes_on_where_its_stop_condition_is_raised(
     lab: Lab, capfd: pytest.CaptureFixture[str]
 ) -> None:
