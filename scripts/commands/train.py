@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import List, Optional, Sequence
 
 from rl_app.errors import UserError
+from rl_app.job import sagemaker
 from rl_app.local import flags, request
 from rl_app.local.hints import Caller
 from rl_app.local.request import JobRequest
 from rl_app.storage.opening import directory_of
-from scripts.lib import cli, compose, engine, models, process
+from scripts.lib import cli, compose, engine, jobs, models, process, stores
 from scripts.lib.cli import note
 
 EXAMPLES = """
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         start, kind = replace(start, job=replace(start.job, models=used.models)), used.engine
         os.environ.update(used.environ)
     else:
-        kind = choose(wanted, start.job.store, start.flag)
+        kind = choose(wanted, start.job.store, start.flag, start.job.resume)
     if kind == "docker":
         words = ["local", "train", *job_words(start, engine.mounted)]
         service = "train-gpu" if start.gpu else "train"
@@ -113,14 +114,19 @@ def check_gpu(wanted: Optional[str]) -> None:
         raise UserError(f"--gpu: {reason}; {without}")
 
 
-def choose(wanted: Optional[str], store: Optional[str], flag: str = "--engine docker") -> str:
+def choose(
+    wanted: Optional[str], store: Optional[str], flag: str = "--engine docker", resumed: Optional[str] = None
+) -> str:
     """Return the engine to run on, which it says, and why; raises UserError for one that cannot be had.
 
-    ``flag`` is the one that asks for Docker.
+    Args:
+        flag: the one that asks for Docker.
+        resumed: the job that goes on, if one does: a process's where it ran.
     """
     named, url = ("--store ", store) if store else ("STORE = ", os.environ.get("STORE", ""))
     folder = f"{named}{url} is a directory of this machine" if directory_of(url) else None
-    reason = folder or (engine.why_not() if wanted != "process" else None)
+    kept = kept_here(resumed) if resumed and not (wanted or store) else None
+    reason = folder or kept or (engine.why_not() if wanted != "process" else None)
     if wanted == "docker" and reason:
         without = "--engine process" if flag.startswith("--engine") else f"without {flag.split()[0]} a process"
         raise UserError(f"{flag}: {reason}; {without} trains without Docker")
@@ -128,6 +134,13 @@ def choose(wanted: Optional[str], store: Optional[str], flag: str = "--engine do
     if not wanted:
         note(f"training in a process: {reason}" if reason else "training in Docker (--engine process goes without)")
     return kind
+
+
+def kept_here(name: str) -> Optional[str]:
+    """Say that a job is one of this machine's processes; None where it is not."""
+    sagemaker.check_job_name(name)
+    runs = stores.open_runs(os.environ)
+    return f"{name} is a job of {runs.name}" if jobs.look_up(name, runs) else None
 
 
 def job_words(start: Start, placed: request.Place) -> List[str]:

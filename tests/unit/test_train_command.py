@@ -9,9 +9,11 @@ from typing import Dict, List, Optional
 
 import pytest
 
+from rl_app.storage.directory import DirectoryStore
 from scripts.commands import train
-from scripts.lib import engine
+from scripts.lib import engine, stores
 from scripts.lib.environments import ROOT
+from tests.made_jobs import make
 
 
 def run(
@@ -129,6 +131,19 @@ def test_the_store_of_compose_means_docker(tmp_path: Path) -> None:
         refused = run(["first", "--store", "compose", "--engine", "process"], tmp_path, command=command)
         assert refused.stderr == "--store compose: the store of jobs in Docker; not together with --engine process\n"
         assert refused.returncode == 2
+
+
+def test_a_job_goes_on_in_the_engine_in_which_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(engine, "why_not", lambda: None)
+    monkeypatch.setattr(stores.open_runs, "__defaults__", (tmp_path,))
+    make(DirectoryStore(tmp_path / "runs"), "first", "Stopped")
+    monkeypatch.chdir(tmp_path)
+    assert train.choose(None, None, resumed="first") == "process"
+    assert capsys.readouterr().err == "training in a process: first is a job of runs\n"
+    assert train.choose(None, None, resumed="second") == "docker"
+    assert train.choose("docker", None, resumed="first") == "docker"
 
 
 @pytest.mark.parametrize("store", ["elsewhere", "file:///elsewhere"])
