@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rl_app.errors import JobError, UserError
 from rl_app.local.compose import say_way_down
+from rl_app.stopping.child import unless_ignored
 from rl_app.storage import layout
 from rl_app.storage.base import Entry, Store
 from rl_app.storage.opening import open_store
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
         stopped.append(number)
         stopping.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, *unless_ignored(signal.SIGHUP)):
         signal.signal(number, stop)
     try:
         store = open_store(options.store or environ.get("STORE") or "runs", environ)

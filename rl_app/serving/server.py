@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from rl_app.serving.app import App
 from rl_app.serving.limits import Timeouts
 from rl_app.serving.metrics import Metrics
 from rl_app.serving.refusal import Refusal, error_body
+from rl_app.stopping.child import unless_ignored
 
 BACKLOG = 2048
 LONGEST_HEAD = 64 * 1024
@@ -233,7 +235,7 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in HANDLED_SIGNALS:
+        for number in (*HANDLED_SIGNALS, *unless_ignored(signal.SIGHUP)):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 

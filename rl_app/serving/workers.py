@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, NamedTuple, Optional
 
 from rl_app.errors import JobError
-from rl_app.stopping.child import Signals, caught_signals, follow
+from rl_app.stopping.child import Signals, caught_signals, follow, unless_ignored
 from rl_app.stopping.relay import how
 
 SHORTEST_LIFE_S = 5.0
@@ -77,7 +77,7 @@ class Workers:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            for caught in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *unless_ignored(signal.SIGHUP)):
                 signal.signal(caught, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             follow(parent, signal.SIGTERM)

@@ -48,9 +48,7 @@ class Signals:
 @contextmanager
 def caught_signals() -> Iterator[Signals]:
     """Have signals stop the job, not this process, while the block runs; the end of a child is one, too."""
-    caught = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-        caught.append(signal.SIGHUP)
+    caught = [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, *unless_ignored(signal.SIGHUP)]
     readable, writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     # A full pipe holds more signals than anybody sends, and what waits is awake by then
     before = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
@@ -64,6 +62,11 @@ def caught_signals() -> Iterator[Signals]:
         signal.set_wakeup_fd(before)
         os.close(readable)
         os.close(writable)
+
+
+def unless_ignored(number: signal.Signals) -> List[signal.Signals]:
+    """Return the signal to be caught; not where whoever started this process has it ignored, as nohup has SIGHUP."""
+    return [] if signal.getsignal(number) == signal.SIG_IGN else [number]
 
 
 def start(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -17,6 +17,7 @@ from scripts.lib.jobs import ENDED, Job, state_line
 
 SPACE = "echo $(cat /proc/sys/kernel/random/boot_id)/$(stat -L -c %i /proc/self/ns/pid)"
 """What machine.process_space() says, in the words of a shell."""
+FOLDER = "com.docker.compose.project.working_dir"
 
 EXAMPLES = """
 examples:
@@ -125,6 +126,8 @@ def stop_process(job: Job, pid: int, started: Optional[str]) -> None:
 
 def container_in(space: str) -> Optional[str]:
     """Find the container of this clone's compose services whose processes these are; None where there is none."""
-    ours = ("--filter", f"label=com.docker.compose.project.working_dir={ROOT}")
-    running = engine.answer(["docker", "ps", "--quiet", *ours]).split()
-    return next((each for each in running if engine.answer(["docker", "exec", each, "sh", "-c", SPACE]) == space), None)
+    said = engine.answer(["docker", "ps", "--format", f'{{{{.ID}}}} {{{{.Label "{FOLDER}"}}}}'])
+    running = (line.partition(" ") for line in said.splitlines())
+    # the folder is called as it was typed, which may be by a link
+    ours = [container for container, _, folder in running if folder and os.path.realpath(folder) == str(ROOT)]
+    return next((each for each in ours if engine.answer(["docker", "exec", each, "sh", "-c", SPACE]) == space), None)

@@ -115,9 +115,11 @@ def run_service(
 
 
 def check_mounts(paths: Sequence[str]) -> None:
-    """Raise UserError for two files or directories that a container would see under one name."""
+    """Raise UserError for two that a container would see under one name, and for a path that Docker takes for two."""
     seen: Dict[str, str] = {}
     for path in paths:
+        if ":" in str(Path(path).resolve()):
+            raise UserError(f"{path}: has a colon, at which Docker ends the path of what it mounts; a process takes it")
         other = seen.setdefault(mounted(path), path)
         if Path(other).resolve() != Path(path).resolve():
             raise UserError(f"{other} and {path}: have one name, {Path(path).name}; Docker mounts them by it")
@@ -240,9 +242,10 @@ class Forwarding:
         return int(said) if said.strip().isdigit() else status
 
     def __enter__(self) -> Forwarding:
-        self.before = {
-            number: signal.signal(number, self.forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+        passed_on = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+            passed_on.append(signal.SIGHUP)
+        self.before = {number: signal.signal(number, self.forward) for number in passed_on}
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -92,12 +92,41 @@ def test_they_end_when_the_one_that_looks_after_them_is_killed(model: Path) -> N
     assert not alive
 
 
-def test_ctrl_c_ends_all_of_them(model: Path) -> None:
-    with Served(model, **THREE) as server:
-        for number in [*processes(server), server.process.pid]:  # a terminal sends it to each
-            os.kill(number, signal.SIGINT)
-        assert server.process.wait(20) == 0
-    assert "Traceback" not in server.stderr
+def send_to_all(server: Served, number: int) -> None:
+    """Sends a signal as a terminal does: to each of the processes."""
+    for pid in [*processes(server), server.process.pid]:
+        os.kill(pid, number)
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_and_a_terminal_that_is_closed_end_all_of_them(
+    number: int, workers: str, model: Path, tmp_path: Path
+) -> None:
+    with Served(model, SERVE_WORKERS=workers, TMPDIR=str(tmp_path)) as server:
+        send_to_all(server, number)
+        assert server.stop() == 0
+    assert "Traceback" not in server.stderr and "takes its place" not in server.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+UNDER_NOHUP = """
+import runpy, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+sys.argv = ["rl_app", "serve", *sys.argv[1:]]
+runpy.run_module("rl_app", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_under_nohup_they_outlive_the_terminal(workers: str, model: Path) -> None:
+    with Served(model, ("-c", UNDER_NOHUP), SERVE_WORKERS=workers) as server:
+        before = processes(server)
+        send_to_all(server, signal.SIGHUP)
+        assert {server.post(OBSERVATION).status for _ in range(20)} == {200}
+        assert processes(server) == before
+        assert server.stop() == 0
+    assert "takes its place" not in server.stderr
 
 
 def test_the_one_that_is_stopped_is_killed_in_the_end(model: Path) -> None:

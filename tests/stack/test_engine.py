@@ -13,6 +13,7 @@ from typing import Iterator, List
 
 import pytest
 
+from scripts.commands import stop
 from scripts.lib.environments import ROOT
 from tests.waiting import until
 
@@ -43,15 +44,16 @@ LABEL tests.engine=yes
 """
 
 
-def started(project: Path, output: int, *words: str) -> "subprocess.Popen[str]":
-    """A service that is started as the scripts do it, in a process of its own."""
+def started(project: Path, output: int, *words: str, before: str = "") -> "subprocess.Popen[str]":
+    """A service that is started as the scripts do it, in a process of its own, which does something ``before``."""
     code = (
-        "import sys; from pathlib import Path; from scripts.lib.engine import run_service\n"
+        f"import signal, sys; from pathlib import Path; from scripts.lib.engine import run_service\n{before}\n"
         "sys.exit(run_service('train', sys.argv[2:], root=Path(sys.argv[1])))"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, str(project), *words],
         cwd=ROOT,
+        env={**os.environ, "PWD": str(project)},  # as a shell has it, also where that is a link
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -62,9 +64,9 @@ def started(project: Path, output: int, *words: str) -> "subprocess.Popen[str]":
 class Run:
     """One that is read to its end."""
 
-    def __init__(self, project: Path, *words: str) -> None:
+    def __init__(self, project: Path, *words: str, before: str = "") -> None:
         self.lines: List[str] = []
-        self.process = started(project, subprocess.PIPE, *words)
+        self.process = started(project, subprocess.PIPE, *words, before=before)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
 
@@ -124,6 +126,28 @@ def test_a_signal_reaches_the_job(project: Path, number: signal.Signals) -> None
     assert run.status() == 128 + number, run.lines
     assert f"told to stop by {number.name}\n" in run.lines
     assert containers(project) == ""
+
+
+def test_under_nohup_a_terminal_that_is_closed_stops_nothing(project: Path) -> None:
+    run = Run(project, "5", "0", before="signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    run.until_said("at work")
+    run.process.send_signal(signal.SIGHUP)
+    assert run.status() == 0, run.lines
+
+
+def test_a_job_is_found_whose_clone_was_reached_by_a_link(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path_factory.mktemp("linked") / "project"
+    link.symlink_to(project)
+    run = Run(link, "300", "0")
+    run.until_said("at work")
+    (container,) = containers(link).split()
+    space = subprocess.check_output(["docker", "exec", container, "sh", "-c", stop.SPACE], text=True).strip()
+    monkeypatch.setattr(stop, "ROOT", project)
+    assert stop.container_in(space) == container
+    run.process.send_signal(signal.SIGTERM)
+    assert run.status() == 128 + signal.SIGTERM
 
 
 def test_a_job_whose_reader_is_ended_by_the_same_signal_is_waited_for(project: Path) -> None:
