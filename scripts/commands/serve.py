@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
     check(options)
     used = models.choose(options.engine, options.store, given_models(options), "serving")
     if used.engine == "docker":
+        if options.port == "0":
+            raise UserError("--port 0: Docker is told which port it is; --port N names one")
         words = ["serve", *job_words(options, used.models, engine.mounted)]
         words += ["--address", f"http://127.0.0.1:{options.port}/"]
         return engine.run_service("serve", words, mounts(used.models), [f"127.0.0.1:{options.port}:8080"])

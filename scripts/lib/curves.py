@@ -55,7 +55,7 @@ def read(job: Job, by: str, metric: str = REWARD, rows: Optional[Sequence[metric
     try:
         # not every row has a reward: an episode may take longer than an iteration
         given = rows_of(job) if rows is None else rows
-        rows = [row for row in given if row.get(axis) is not None and row.get(metric) is not None]
+        rows = [row for row in given if row.get(axis) is not None and is_number(row.get(metric))]
         at, mean, least, greatest = ([float(row[key]) for row in rows] for key in (axis, *band(metric)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{job.name}: its metrics.jsonl cannot be read: {error!r}") from None
@@ -73,14 +73,19 @@ def band(metric: str) -> Tuple[str, str, str]:
     return metric, least, greatest
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a value of a row can be drawn."""
+    return isinstance(value, (int, float))
+
+
 def absent(metric: str, rows: Sequence[metrics.Row]) -> str:
     """Say why there is nothing to draw."""
-    known = sorted({key for row in rows for key, value in row.items() if isinstance(value, (int, float))})
+    known = sorted({key for row in rows for key, value in row.items() if is_number(value)})
     if metric == REWARD:
         hint = f"; `--metric {EVALUATION}` draws that of the evaluations" if EVALUATION in known else ""
         return f"no episode has ended yet, so there is no reward to draw{hint}"
     if any(metric in row for row in rows):
-        return f"{metric} has no value yet"
+        return f"{metric} has no number to draw; what has one: {', '.join(known)}"
     near = difflib.get_close_matches(metric, known, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"--metric {metric}: {hint}it has {', '.join(known)}"

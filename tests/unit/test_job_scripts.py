@@ -280,6 +280,9 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(store: DirectoryStore, tmp_
     store.write("program/job.json", b"{}")
     options = ("--store", "store", "-o", "x.png")
     assert "early: no episode has ended yet" in refused(tmp_path, "early", *options, command="plot")
+    store.write("early/output/intermediate/metrics.jsonl", b'{"timesteps_total": 1, "date": "x", "entropy": 1.0}\n')
+    text = refused(tmp_path, "early", "--metric", "date", *options, command="plot")
+    assert text == "early: date has no number to draw; what has one: entropy, timesteps_total"
     assert "program: store has no metrics.jsonl" in refused(tmp_path, "program", *options, command="plot")
     assert "must end with .png" in refused(tmp_path, "first", "--store", "store", "-o", "x.jpg", command="plot")
     taken = refused(tmp_path, "first", "--store", "store", "-o", "store/first/job.json/x.png", command="plot")
