@@ -201,6 +201,9 @@ def _check_source(directory: Path) -> None:
     inside = [str(path) for path in sorted(directory.glob("[!.]*")) if _is_source(path)] if directory.is_dir() else []
     if inside:
         raise UserError(f"{neither}, but {' and '.join(inside[:3])} {'has' if len(inside) == 1 else 'have'}")
+    packages = [name for name in SOURCE_FILES if (directory / Path(name).stem / "__init__.py").exists()]
+    if packages:
+        raise UserError(f"{neither}, but the package {Path(packages[0]).stem}/, which is not looked into")
     raise UserError(f"{neither}; a program is given by --program FILE")
 
 

@@ -106,6 +106,14 @@ def test_what_gym_does_not_know_is_refused(name: str) -> None:
         creator(name)
 
 
+def test_a_package_of_environments_is_told_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "__init__.py").write_text("ENVS = {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"; the package envs/ is not looked into, but a file envs\.py is$"):
+        creator("mine-in-a-package")
+
+
 def test_a_file_beside_the_code_is_told_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "levels").mkdir()
     (tmp_path / "levels" / "1.txt").write_text("#")

@@ -114,7 +114,7 @@ def test_what_is_unambiguous_is_taken() -> None:
 
 
 def test_what_is_no_experiment_is_none_of_its_settings_either() -> None:
-    with pytest.raises(UserError, match='experiment = "lr=0.1": one of'):
+    with pytest.raises(UserError, match=r'experiment = "lr=0\.1": one of'):
         request.check(asked("train", "--experiment", "lr=0.1"))
 
 
@@ -224,6 +224,13 @@ def test_a_folder_of_sources_is_told_from_one(tmp_path: Path) -> None:
         f"{tmp_path}/all: has neither envs.py nor experiments.py nor models.py nor callbacks.py, "
         f"but {tmp_path}/all/one has"
     )
+
+
+def test_a_package_in_place_of_a_file_is_told_from_it(tmp_path: Path) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "__init__.py").write_text("ENVS = {}\n")
+    with pytest.raises(UserError, match=r"callbacks\.py, but the package envs/, which is not looked into$"):
+        request.check(asked("train", "mine", "--source", str(tmp_path)))
 
 
 def test_a_bucket_whose_name_is_too_short_is_told_so(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Optional
 
@@ -53,10 +54,17 @@ def _registered(name: str, envs: Iterable[str]) -> Callable[..., gym.Env]:
         known = {*envs, *(each.id for each in gym.envs.registry.all())}
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
-        raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}") from None
+        unread = "; the package envs/ is not looked into, but a file envs.py is" if _is_package("envs") else ""
+        raise UserError(f"env = {name}: no environment of this job or of gym {gym.__version__}{hint}{unread}") from None
     except Exception as error:
         raise blamed(error, name, "importing its module") from error
     return lambda env_config: spec.make(**env_config)
+
+
+def _is_package(name: str) -> bool:
+    """Return whether a module would be imported as a package; it is not."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and (spec.origin or "").endswith("__init__.py")
 
 
 def _create(
