@@ -96,10 +96,9 @@ def evaluate(contract: Contract, paths: Paths, terminal: TextIO, stop: StopReque
     """
     started = time.time()
     settings = checked(contract)
-    own = user_code.prepare(contract, paths, fetch)
-
     display = Display(terminal)
     say = display.say
+    own = user_code.prepare(contract, paths, fetch, say)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         said = stack.enter_context(notices.opened())
         candidates = [

@@ -162,9 +162,8 @@ def log_of(contract: Contract, paths: Paths) -> Path:
 def served(contract: Contract, running: Running) -> int:
     """Give this host to the one that trains, up to the job's end; return the exit status."""
     try:
-        job = hyperparameters.parse(
-            contract.hyperparameters, None, user_code.prepare(contract, running.paths, fetch).experiments
-        )
+        own = user_code.prepare(contract, running.paths, fetch, running.say)
+        job = hyperparameters.parse(contract.hyperparameters, None, own.experiments)
     except UserError as error:
         member.tell_failure(contract, str(error))
         raise
@@ -181,7 +180,7 @@ def prepare(contract: Contract, running: Running) -> Optional[Trial]:
     Raises:
         UserError: what the user can fix.
     """
-    own = user_code.prepare(contract, running.paths, fetch)
+    own = user_code.prepare(contract, running.paths, fetch, running.say)
     if contract.program:
         said = *requirements.notes(running.paths.packages), *launcher.notes(own.directory, contract.hyperparameters)
         for line in said:

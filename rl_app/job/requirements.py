@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import sysconfig
+import time
 from importlib import metadata
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from rl_app.errors import UserError
 from rl_app.job.sagemaker import Contract
@@ -44,10 +45,15 @@ def whose(contract: Contract) -> Optional[str]:
     return (value or HELD) if contract.program else None
 
 
-def install(directory: Path, packages: Path, whose: Optional[str] = None) -> Optional[Path]:
+def install(
+    directory: Path, packages: Path, whose: Optional[str] = None, say: Callable[[str], object] = print
+) -> Optional[Path]:
     """Install a directory's requirements.txt; return where its modules are, None where there is no such file.
 
     Paths in it are below the directory, from where sagemaker-training installs it too.
+
+    Args:
+        say: is told that it takes its time, and what came of it.
 
     Raises:
         UserError: pip's reason; for a conflict, with both versions, and with the setting where that helps.
@@ -56,12 +62,20 @@ def install(directory: Path, packages: Path, whose: Optional[str] = None) -> Opt
     if not file.exists():
         return None
     packages.mkdir(parents=True, exist_ok=True)
-    done = _pip(file, packages) if whose == MINE else _pip_held(file, packages)
+    say("requirements.txt: installing what it asks for")
+    began = time.monotonic()
+    try:
+        done = _pip(file, packages) if whose == MINE else _pip_held(file, packages)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{file}: pip has not ended in {INSTALL_DEADLINE_S:.0f} s") from None
     if done.returncode != 0:
         reason = _reason(done.stdout)
         helps = whose == HELD and "the image holds" in reason
         raise UserError(f"{file}: {reason}{f'; {SETTING}={MINE} installs it all the same' if helps else ''}")
-    return modules_in(packages)
+    modules = modules_in(packages)
+    brought = ", ".join(f"{name} {version}" for name, version in sorted(installed([str(modules)]).items()))
+    say(f"requirements.txt: {brought or 'all is there'}, after {time.monotonic() - began:.0f} s")
+    return modules
 
 
 def modules_in(packages: Path) -> Path:

@@ -42,8 +42,11 @@ class Source:
     experiments: Mapping[str, Entry] = field(default_factory=lambda: EXPERIMENTS)
 
 
-def prepare(contract: Contract, paths: Paths, download: Download) -> Source:
+def prepare(contract: Contract, paths: Paths, download: Download, say: Callable[[str], object]) -> Source:
     """Stage the user's code, if the job has any, installs what it needs, and imports what is no program.
+
+    Args:
+        say: is told what takes its time.
 
     Raises:
         UserError: the archive, its requirements or its modules are no good; names the file and line of the
@@ -53,7 +56,7 @@ def prepare(contract: Contract, paths: Paths, download: Download) -> Source:
     directory = stage(contract, paths, download)
     if directory is None:
         return Source()
-    install_requirements(directory, paths.packages, whose)
+    install_requirements(directory, paths.packages, whose, say)
     return Source(directory) if contract.program else load(directory)
 
 
@@ -135,7 +138,9 @@ def unpack(archive: Path, directory: Path) -> None:
         raise UserError(f"{archive}: cannot be unpacked: {error.strerror or error}") from None
 
 
-def install_requirements(directory: Path, packages: Path, whose: Optional[str] = None) -> None:
+def install_requirements(
+    directory: Path, packages: Path, whose: Optional[str] = None, say: Callable[[str], object] = print
+) -> None:
     """Install ``requirements.txt`` for this job alone, with what the image has held fast unless it says otherwise.
 
     The packages are found by this process, by Ray's workers and by a user's program through PYTHONPATH; those that may
@@ -144,7 +149,7 @@ def install_requirements(directory: Path, packages: Path, whose: Optional[str] =
     Raises:
         UserError: as :func:`requirements.install`.
     """
-    modules = requirements.install(directory, packages, whose)
+    modules = requirements.install(directory, packages, whose, say)
     if modules is not None and whose == requirements.MINE:
         _have_children_find(modules)
     elif modules is not None:

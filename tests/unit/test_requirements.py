@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 import pytest
 
@@ -48,6 +49,21 @@ def test_a_package_that_lies_beside_its_requirements_is_found_there(
     monkeypatch.chdir(tmp_path)
     modules = requirements.install(Path("source"), Path("packages"), whose)
     assert modules is not None and (modules / "ownmaze.py").exists()
+
+
+def test_it_is_said_that_it_takes_its_time_and_what_came_of_it(tmp_path: Path) -> None:
+    said: List[str] = []
+    (tmp_path / "requirements.txt").write_text(f"./{wheel(tmp_path, '1.0', 'ownmaze').name}\n")
+    requirements.install(tmp_path, tmp_path / "packages", say=said.append)
+    first, last = said
+    assert first == "requirements.txt: installing what it asks for"
+    assert re.fullmatch(r"requirements\.txt: ownmaze 1\.0, after \d+ s", last)
+
+
+def test_an_installer_that_does_not_end_is_not_waited_for(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "INSTALL_DEADLINE_S", 0.01)
+    with pytest.raises(UserError, match=f"^{source}/requirements.txt: pip has not ended in 0 s$"):
+        requirements.install(source, source / "packages")
 
 
 def test_a_programs_conflict_is_told_with_the_setting_that_ends_it(source: Path) -> None:
