@@ -19,6 +19,8 @@ SETTING = "sagemaker_requirements"
 """The hyperparameter that says whose versions count; one that begins so reaches no program as an argument."""
 HELD, MINE = "held", "mine"
 INSTALL_DEADLINE_S = 900.0
+READ_PTH_FILES = "import os, site\nsite.addsitedir(os.path.dirname(__file__))\n"
+"""What Python runs as it starts: it reads no .pth file of PYTHONPATH's folders, and by one `-e ./package` is found."""
 BREAKS: Mapping[str, str] = {
     "gym": "another than the image's refuses an observation whose dtype is not its Box's, or draws only by X",
     "numpy": "Ray 0.8.5 needs one below 1.24, and TensorFlow 2.13 one from 1.22",
@@ -73,6 +75,8 @@ def install(
         helps = whose == HELD and "the image holds" in reason
         raise UserError(f"{file}: {reason}{f'; {SETTING}={MINE} installs it all the same' if helps else ''}")
     modules = modules_in(packages)
+    if any(modules.glob("*.pth")):
+        (modules / "sitecustomize.py").write_text(READ_PTH_FILES)
     brought = ", ".join(f"{name} {version}" for name, version in sorted(installed([str(modules)]).items()))
     say(f"requirements.txt: {brought or 'all is there'}, after {time.monotonic() - began:.0f} s")
     return modules
@@ -112,7 +116,8 @@ _PIP = ("-m", "pip", "install", "--no-input", "--disable-pip-version-check")
 def _pip_held(file: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     held = packages / "constraints.txt"
     held.write_text("".join(f"{name}=={version}\n" for name, version in installed().items()))
-    return _run([sys.executable, *_PIP, "--prefix", str(packages), "--constraint", str(held), "-r", str(file)], file)
+    place = ["--prefix", str(packages), "--constraint", str(held)]
+    return _run([sys.executable, *_PIP, *place, *_asked_for(file)], file)
 
 
 def _pip(file: Path, packages: Path) -> subprocess.CompletedProcess[str]:
@@ -120,8 +125,14 @@ def _pip(file: Path, packages: Path) -> subprocess.CompletedProcess[str]:
     made = _run([sys.executable, "-m", "venv", "--without-pip", str(packages)], file)
     if made.returncode != 0:
         return made
-    pip = [str(packages / "bin" / "python"), *_PIP, "-r", str(file)]
+    pip = [str(packages / "bin" / "python"), *_PIP, *_asked_for(file)]
     return _run(pip, file, PYTHONPATH=sysconfig.get_path("purelib"))
+
+
+def _asked_for(file: Path) -> List[str]:
+    """Return the words for what the file asks for; the old way of `-e` leaves no .pth file outside of Python's own."""
+    editable = re.search(r"^\s*(-e|--editable)\b", file.read_text(errors="replace"), re.MULTILINE)
+    return [*(["--use-pep517"] if editable else []), "-r", str(file)]
 
 
 def _run(command: List[str], file: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import site
 import sys
 import sysconfig
 import tarfile
@@ -154,6 +155,7 @@ def install_requirements(
         _have_children_find(modules)
     elif modules is not None:
         _find_modules_in(modules)
+        site.addsitedir(str(modules))
 
 
 def _find_modules_in(directory: Path) -> None:

@@ -32,8 +32,10 @@ def run() -> None:
 
     A program that a stop has ended has obeyed it, and is no failure.
     """
-    from sagemaker_training import entry_point, environment, errors
+    from sagemaker_training import entry_point, environment, errors, modules
 
+    # It is installed, for this job alone; the toolkit would have packages of paths in the environment of all jobs
+    modules.install_requirements = lambda *_: None
     env, said = environment.Environment(resources(environment.read_resource_config())), StandardError()
     if len(env.hosts) == 1 and not resolves(env.current_host):
         os.environ["SM_STUDIO_LOCAL_MODE"] = "true"  # the toolkit would wait a quarter of an hour for the name

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rl_app.job import requirements
 from tests.app.jobs import REPOSITORY, Finished, local, run, start, stop, wait_for_line
+from tests.unit.test_requirements import EDITABLE
 
 SAVE = "with open(os.path.join(os.environ['SM_MODEL_DIR'], 'saved'), 'w') as file: file.write(str(%s))"
 
@@ -32,6 +34,19 @@ def test_the_reason_of_a_failure_is_the_end_of_standard_error(tmp_path):
     assert "ValueError: no such thing" in reason
     assert len(reason) <= 1024
     assert "ValueError: no such thing" in ran.stderr, "it is on standard error as ever"
+
+
+def test_a_package_beside_it_is_installed_for_the_job_alone(tmp_path):
+    (tmp_path / "maze" / "ownmaze").mkdir(parents=True)
+    (tmp_path / "maze" / "ownmaze" / "__init__.py").write_text("SIZE = 3\n")
+    (tmp_path / "maze" / "pyproject.toml").write_text(EDITABLE)
+    (tmp_path / "requirements.txt").write_text("-e ./maze\n")
+    given = [word for name in ("maze", "requirements.txt") for word in ("--dependency", str(tmp_path / name))]
+    ran = run([*words(tmp_path, f"import os, ownmaze\n{SAVE % 'ownmaze.SIZE'}"), *given])
+    assert ran.status == 0, ran
+    model = Finished(tmp_path / "store", "mine", ran).unpack("model.tar.gz", tmp_path / "model")
+    assert (model / "saved").read_text() == "3"
+    assert "ownmaze" not in requirements.installed()
 
 
 def test_a_program_that_saves_at_a_stop_still_has_its_ray(tmp_path):

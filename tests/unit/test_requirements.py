@@ -66,6 +66,40 @@ def test_an_installer_that_does_not_end_is_not_waited_for(source: Path, monkeypa
         requirements.install(source, source / "packages")
 
 
+EDITABLE = """
+[build-system]
+requires = ["setuptools>=64"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "ownmaze"
+version = "1.0"
+[tool.setuptools]
+packages = ["ownmaze"]
+"""
+
+
+@pytest.mark.parametrize("whose", [None, requirements.HELD, requirements.MINE])
+def test_a_package_that_is_installed_as_it_lies_there_is_found_by_all_processes(
+    whose: Optional[str], tmp_path: Path
+) -> None:
+    (tmp_path / "maze" / "ownmaze").mkdir(parents=True)
+    (tmp_path / "maze" / "other").mkdir()
+    (tmp_path / "maze" / "ownmaze" / "__init__.py").write_text("SIZE = 3\n")
+    (tmp_path / "maze" / "pyproject.toml").write_text(EDITABLE)
+    (tmp_path / "requirements.txt").write_text("-e ./maze\n")
+    code = (
+        "import subprocess, sys; from pathlib import Path; from rl_app.job import user_code\n"
+        f"user_code.install_requirements(Path({str(tmp_path)!r}), Path({str(tmp_path / 'packages')!r}), {whose!r})\n"
+        "see = 'import ownmaze; print(ownmaze.SIZE)'\n"
+        f"{'' if whose == requirements.MINE else 'exec(see)'}\n"
+        "sys.stdout.flush()\n"
+        "subprocess.run([sys.executable, '-c', see], check=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    lines = done.stdout.splitlines()[2:]
+    assert lines == ["3"] * (1 if whose == requirements.MINE else 2), done
+
+
 def test_a_programs_conflict_is_told_with_the_setting_that_ends_it(source: Path) -> None:
     with pytest.raises(UserError) as refused:
         requirements.install(source, source / "packages", requirements.HELD)
