@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +150,16 @@ def program_of(hyperparameters: Mapping[str, Optional[str]]) -> Optional[str]:
     """Return the user's own program; None where the built-in job runs, be it with environments of the user's."""
     program = decode(hyperparameters.get("sagemaker_program") or "null")
     return None if program in SOURCE_FILES else program
+
+
+def check_program(file: Path) -> None:
+    """Raise UserError for what sagemaker-training would not run as a program."""
+    if not file.is_file():
+        raise UserError(f"--program {file}: is a directory; it takes the file that is to run")
+    if file.name in SOURCE_FILES:
+        raise UserError(f"--program {file}: a file of a source, by its name: rename it, or give --source")
+    if file.suffix != ".py" and shlex.quote(file.name) != file.name:
+        raise UserError(f"--program {file}: a shell starts it, and takes such a name apart: rename it")
 
 
 def decode_reserved(hyperparameters: Mapping[str, str]) -> Dict[str, str]:

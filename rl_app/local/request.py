@@ -248,10 +248,8 @@ def contents(request: JobRequest) -> Sequence[Path]:
     for path in given:
         if not path.exists():
             raise UserError(f"{path}: there is no such file or directory")
-    if request.program and not Path(request.program).is_file():
-        raise UserError(f"--program {request.program}: is a directory; it takes the file that is to run")
-    if request.program and Path(request.program).name in sagemaker.SOURCE_FILES:
-        raise UserError(f"--program {request.program}: a file of a source, by its name: rename it, or give --source")
+    if request.program:
+        sagemaker.check_program(Path(request.program))
     user_code.check_packable(given)
     return given
 

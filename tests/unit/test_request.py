@@ -171,6 +171,15 @@ def test_a_directory_is_no_program(tmp_path: Path) -> None:
         request.check(asked("train", "--program", str(tmp_path)))
 
 
+def test_a_program_that_a_shell_starts_has_a_name_that_it_takes_as_one(tmp_path: Path) -> None:
+    for name in ("my prog.sh", "my prog.py", "prog.sh"):
+        (tmp_path / name).write_text("")
+    request.check(asked("train", "--program", str(tmp_path / "my prog.py")))
+    request.check(asked("train", "--program", str(tmp_path / "prog.sh")))
+    with pytest.raises(UserError, match=r"my prog\.sh: a shell starts it, and takes such a name apart: rename it"):
+        request.check(asked("train", "--program", str(tmp_path / "my prog.sh")))
+
+
 def test_a_file_of_a_source_is_no_program(tmp_path: Path) -> None:
     (tmp_path / "envs.py").write_text("")
     with pytest.raises(UserError, match=f"--program {tmp_path}/envs.py: a file of a source, by its name"):
