@@ -155,8 +155,13 @@ def removed(containers: Sequence[str]) -> Iterator[None]:
 
 
 def on_terminal() -> bool:
-    """Tell whether a person types and reads."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Tell whether a person types and reads, which nobody does where a shell's `&` has this in the background."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # a terminal that controls nothing
+        return True
 
 
 def needed_services(service: str, root: Path) -> Dict[str, Any]:

@@ -57,6 +57,25 @@ def test_so_does_one_in_the_container(tmp_path: Path) -> None:
     assert interrupted([sys.executable, "-c", run], tmp_path, tmp_path / "here") == (128 + signal.SIGINT, "")
 
 
+BACKGROUND = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from scripts.lib import engine
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os._exit(engine.on_terminal())
+print(engine.on_terminal(), bool(os.WEXITSTATUS(os.waitpid(pid, 0)[1])))
+"""
+
+
+def test_in_the_background_of_a_shell_nobody_types() -> None:
+    words = [sys.executable, "-c", BACKGROUND, str(ROOT)]
+    see = f"import pty, sys; sys.exit(pty.spawn({words!r}))"  # its terminal controls what it starts
+    done = subprocess.run([sys.executable, "-c", see], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert done.stdout.split() == [b"True", b"False"], done
+
+
 def typed(command: str) -> subprocess.CompletedProcess[str]:
     """A script as a shell starts it, with its redirections."""
     return subprocess.run(
