@@ -156,4 +156,7 @@ def _reason(output: str) -> str:
     if conflict:
         return "; ".join(conflict).replace("asked for (constraint)", "the image holds")
     errors = [line[len("ERROR: ") :] for line in lines if line.startswith("ERROR: ")]
-    return errors[-1] if errors else "pip failed"
+    # of which pip says in the end that it knows no such package
+    away = re.search(r"connection broken by '(\w+)", output)
+    unreached = f"; the index of packages cannot be reached ({away[1]})" if away else ""
+    return f"{errors[-1] if errors else 'pip failed'}{unreached}"

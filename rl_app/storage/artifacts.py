@@ -83,13 +83,13 @@ def locate(place: str, store: Store, environ: Mapping[str, str] = os.environ, ch
 
 def newest(store: Store) -> Model:
     """Return the model of the newest completed training job; raises UserError where there is none."""
-    records = {name: record for name in store.folders() for record in [_record(store, name)] if _trained(record)}
+    records = {name: record for name in store.folders() for record in [_record(store, name)] if trained(record)}
     if not records:
         raise UserError(f"{store.url}: no completed training job in it; scripts/train makes one, MODEL names another")
     return _of_job(max(records, key=lambda name: str(records[name].get("CreationTime", ""))), store)
 
 
-def _trained(record: Mapping[str, Any]) -> bool:
+def trained(record: Mapping[str, Any]) -> bool:
     """Tell whether the job has trained a policy: no evaluation, nor a program of one's own, whose model is its own."""
     asked = record.get("HyperParameters", {})
     training = asked.get("command", "train") == "train" and "sagemaker_program" not in asked

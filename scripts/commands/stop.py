@@ -98,10 +98,18 @@ def stop_here(job: Job, wait: bool) -> int:
     else:
         container = container_in(local["Space"])
         if container is None:
-            raise UserError(f"{job.name}: it does not run on this machine: `kill {pid}` on {local['Host']} stops it")
+            raise UserError(f"{job.name}: {elsewhere(job, pid)}")
         engine.quietly(["docker", "kill", "--signal", "TERM", container])
     asked(job.name)
     return following.follow_local(job) if wait else 0
+
+
+def elsewhere(job: Job, pid: str) -> str:
+    """Say why a job that should be running is nowhere here; a machine has another number each time that it starts."""
+    local, space = job.record["Local"], own_space()
+    if space and local["Space"].split("/")[0] == space.split("/")[0]:
+        return f"its container has ended{following.way_on(job)}"
+    return f"it does not run on this machine: `kill {pid}` on {local['Host']} stops it"
 
 
 def own_space() -> Optional[str]:

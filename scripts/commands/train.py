@@ -137,10 +137,14 @@ def choose(
 
 
 def kept_here(name: str) -> Optional[str]:
-    """Say that a job is one of this machine's processes; None where it is not."""
+    """Say that a job is one of this machine's processes; None where it is not.
+
+    Raises:
+        UserError: MinIO has one of this name too.
+    """
     sagemaker.check_job_name(name)
     runs = stores.open_runs(os.environ)
-    return f"{name} is a job of {runs.name}" if jobs.look_up(name, runs) else None
+    return f"{name} is a job of {jobs.find(name).kept_in.name}" if jobs.look_up(name, runs) else None
 
 
 def job_words(start: Start, placed: request.Place) -> List[str]:

@@ -9,7 +9,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from rl_app.errors import UserError
 from rl_app.local.request import is_path
-from rl_app.storage import layout
+from rl_app.storage import artifacts, layout
 from rl_app.storage.directory import DirectoryStore
 from rl_app.storage.opening import directory_of
 from scripts.lib import compose, dotenv, engine, environments, jobs, stores
@@ -84,9 +84,11 @@ def look(names: Sequence[str], wanted: Optional[str], root: Path) -> List[Job]:
     named = job_names(names)
     runs = stores.open_runs(os.environ, root)
     here = [job for job in (jobs.look_up(name, runs) for name in named) if job]
-    minio_to_start = wanted == "docker" and compose.why_away(dotenv.settings(root=root))
+    away = compose.why_away(dotenv.settings(root=root))
+    minio_to_start = away and wanted == "docker"
     # without asking MinIO, for which boto3 may have to be installed first
-    found = here if len(here) == len(named) or minio_to_start else [jobs.find(name, root=root) for name in named]
+    all_here = len(here) == len(named) and (away or wanted == "process")
+    found = here if minio_to_start or all_here else [jobs.find(name, root=root) for name in named]
     for job in found:
         check_model(job)
     return found
@@ -100,7 +102,7 @@ def newest(wanted: Optional[str], root: Path) -> List[Job]:
     """
     opened = stores.open_all(root=root)
     asked = [each for each in opened.open if wanted is None or wanted == engine_for(each.name)]
-    trained = [job for each in asked for job in jobs.all_of(each) if has_model(job)]
+    trained = [job for each in asked for job in jobs.all_of(each) if artifacts.trained(job.record)]
     if not trained and (wanted == "process" or not opened.left_out):
         there = " and ".join(each.name for each in asked)
         raise UserError(f"{there}: no completed training job; scripts/train makes one, MODEL names another")
@@ -125,11 +127,6 @@ def check_model(job: Job) -> None:
     there = {entry.key for part in ("output", "model") for entry in job.store.list(f"{job.name}/{part}")}
     if not any(f"{job.name}/{key}" in there for key in MODEL_FILES):
         raise UserError(f"{job.name}: a job of {job.kept_in.name}, {job.state or 'of SageMaker'}, and has no model")
-
-
-def has_model(job: Job) -> bool:
-    """Tell whether it is a completed training job."""
-    return job.state == "Completed" and "ModelArtifacts" in job.record
 
 
 def job_names(names: Sequence[str]) -> List[str]:

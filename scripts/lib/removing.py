@@ -16,6 +16,7 @@ from rl_app.storage.base import WORK
 from rl_app.storage.directory import DirectoryStore
 from scripts.lib import locating
 from scripts.lib.cli import note
+from scripts.lib.following import named
 from scripts.lib.jobs import ENDED, Job
 from scripts.lib.wording import count, in_bytes, short_path
 
@@ -74,7 +75,7 @@ def refuse_running(job: Job) -> None:
     if job.is_copy or job.state in ENDED or job.silent_s is not None:
         return
     if job.state:
-        raise UserError(f"{job.name}: it is {job.state}; `scripts/stop {job.name}` stops it")
+        raise UserError(f"{job.name}: it is {job.state}; `scripts/stop {named(job)}` stops it")
     kept = {entry.key for entry in job.store.list(f"{job.name}/output")}
     if not any(f"{job.name}/{archive}" in kept for archive in (layout.MODEL, layout.OUTPUT)):
         raise UserError(f"{job.name}: nothing in {job.kept_in.name} tells whether it has ended; --cloud asks SageMaker")

@@ -80,9 +80,10 @@ def test_a_job_of_two_stores_must_be_said_which(
     make(open_store(url, minio.environ), "both")
     clone = a_clone(tmp_path)
     make(DirectoryStore(clone / "runs"), "both")
-    status, printed, said = script("fetch", "both", cwd=clone, environ=compose, root=clone)
-    assert (status, printed) == (2, "")
-    assert said[-1] == "both: a job of runs and of compose; say --store runs or --store compose"
+    for words in (["fetch", "both"], ["evaluate", "both"], ["serve", "both"], ["train", "--resume", "both"]):
+        status, printed, said = script(*words, cwd=clone, environ=compose, root=clone)
+        assert (status, printed) == (2, "")
+        assert said[-1] == "both: a job of runs and of compose; say --store runs or --store compose"
     status, printed, said = script("fetch", "both", "--store", "compose", cwd=clone, environ=compose, root=clone)
     assert status == 2 and "a job of this name was made there" in said[-1]
     status, printed, said = script("fetch", "both", "--store", "runs", cwd=clone, environ=compose, root=clone)

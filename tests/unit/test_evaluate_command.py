@@ -84,6 +84,15 @@ class TestWhere:
         assert self.choose(docker=None, monkeypatch=monkeypatch) == "process"
         assert self.choose("first", "--engine", "docker", docker=None, monkeypatch=monkeypatch) == "docker"
 
+    def test_the_newest_job_is_one_that_has_trained_a_policy(
+        self, runs: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        program = {"HyperParameters": {"sagemaker_program": '"mine.py"'}}
+        for day, (name, more) in enumerate([("older", {}), ("newer", {}), ("program", program)], 1):
+            make(runs, name, ModelArtifacts={}, CreationTime=f"2026-01-0{day}T00:00:00+00:00", **more)
+        monkeypatch.setattr(engine, "why_not", lambda: None)
+        assert [job.name for job in models.newest("process", ROOT)] == ["newer"]
+
     def test_a_file_is_evaluated_in_docker_where_there_is_one(
         self, runs: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

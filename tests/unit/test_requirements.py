@@ -17,6 +17,7 @@ import pytest
 from rl_app.errors import UserError
 from rl_app.job import requirements, sagemaker
 from rl_app.job.sagemaker import Paths
+from tests.ports import free_port
 
 OURS = metadata.version("tabulate")
 
@@ -98,6 +99,16 @@ def test_a_package_that_is_installed_as_it_lies_there_is_found_by_all_processes(
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     lines = done.stdout.splitlines()[2:]
     assert lines == ["3"] * (1 if whose == requirements.MINE else 2), done
+
+
+def test_an_index_that_cannot_be_reached_is_named_as_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    (tmp_path / "requirements.txt").write_text("ownmaze==1.0\n")
+    with pytest.raises(UserError, match=r"; the index of packages cannot be reached \(NewConnectionError\)$"):
+        requirements.install(tmp_path, tmp_path / "packages")
 
 
 def test_a_programs_conflict_is_told_with_the_setting_that_ends_it(source: Path) -> None:

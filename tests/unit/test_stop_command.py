@@ -78,6 +78,14 @@ def test_a_job_of_another_machine_is_refused_with_what_stops_it_there(
     assert process.poll() is None
 
 
+def test_a_container_of_this_machine_that_is_gone_has_ended(process: Any, tmp_path: Path, capsys: Any) -> None:
+    boot, _, _ = machine.process_space().partition("/")
+    record(tmp_path, process.pid, Local={"Host": "algo-1", "Space": f"{boot}/1", "Processes": {"8": "12"}})
+    assert asked(tmp_path) == 2
+    way_on = f"; `scripts/train --resume first --store {tmp_path}` goes on"
+    assert f"first: its container has ended{way_on}\n" in capsys.readouterr().err
+
+
 def test_another_users_job_is_refused(process: Any, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     def refuse(pid: int, number: int) -> None:
         raise PermissionError(pid, number)
