@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import List, Optional, Sequence
 
 from rl_app.errors import UserError
@@ -12,7 +13,7 @@ from rl_app.local import flags, request
 from rl_app.local.hints import Caller
 from rl_app.local.request import JobRequest
 from rl_app.storage.opening import directory_of
-from scripts.lib import cli, compose, engine, jobs, models, process, stores
+from scripts.lib import cli, compose, engine, environments, jobs, models, process, stores
 from scripts.lib.cli import note
 
 EXAMPLES = """
@@ -136,15 +137,16 @@ def choose(
     return kind
 
 
-def kept_here(name: str) -> Optional[str]:
+def kept_here(name: str, root: Path = environments.ROOT) -> Optional[str]:
     """Say that a job is one of this machine's processes; None where it is not.
 
     Raises:
         UserError: MinIO has one of this name too.
     """
     sagemaker.check_job_name(name)
-    runs = stores.open_runs(os.environ)
-    return f"{name} is a job of {jobs.find(name).kept_in.name}" if jobs.look_up(name, runs) else None
+    if jobs.look_up(name, stores.open_runs(os.environ, root)) is None:
+        return None
+    return f"{name} is a job of {jobs.find(name, root=root).kept_in.name}"
 
 
 def job_words(start: Start, placed: request.Place) -> List[str]:

@@ -110,6 +110,7 @@ def test_a_package_of_environments_is_told_from_the_file(tmp_path: Path, monkeyp
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs" / "__init__.py").write_text("ENVS = {}\n")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "envs", raising=False)
     with pytest.raises(UserError, match=r"; the package envs/ is not looked into, but a file envs\.py is$"):
         creator("mine-in-a-package")
 

@@ -118,7 +118,7 @@ def test_a_job_that_runs_is_refused_and_all_stay(store: DirectoryStore, tmp_path
     make(store, "died", "InProgress", **running("elsewhere/1", 1, before))
     for name in ("runs", "suspended"):
         status, _, said = script("jobs", "--store", "store", "--rm", "first", name, "--yes", cwd=tmp_path)
-        assert (status, said) == (2, [f"{name}: it is InProgress; `scripts/stop {name}` stops it"])
+        assert (status, said) == (2, [f"{name}: it is InProgress; `scripts/stop {name} --store store` stops it"])
     status, _, said = script("jobs", "--store", "store", "--rm", "died", "--yes", cwd=tmp_path)
     assert status == 0, said
     assert sorted(store.folders()) == ["first", "runs", "suspended"]

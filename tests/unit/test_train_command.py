@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -11,7 +12,7 @@ import pytest
 
 from rl_app.storage.directory import DirectoryStore
 from scripts.commands import train
-from scripts.lib import engine, stores
+from scripts.lib import engine
 from scripts.lib.environments import ROOT
 from tests.made_jobs import make
 
@@ -136,10 +137,10 @@ def test_the_store_of_compose_means_docker(tmp_path: Path) -> None:
 def test_a_job_goes_on_in_the_engine_in_which_it_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine, "why_not", lambda: None)
-    monkeypatch.setattr(stores.open_runs, "__defaults__", (tmp_path,))
     make(DirectoryStore(tmp_path / "runs"), "first", "Stopped")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "why_not", lambda: None)
+    monkeypatch.setattr(train, "kept_here", partial(train.kept_here, root=tmp_path))
     assert train.choose(None, None, resumed="first") == "process"
     assert capsys.readouterr().err == "training in a process: first is a job of runs\n"
     assert train.choose(None, None, resumed="second") == "docker"
