@@ -50,6 +50,41 @@ def test_128_numbers_are_said_to_be_scaled(tmp_path: Path) -> None:
     assert ran.stdout.count("env = ram: RLlib takes a Box of 128 numbers for an Atari machine's memory") == 1, ran
 
 
+THROTTLE = """
+import gym
+import numpy as np
+
+class Throttle(gym.Env):
+    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gym.spaces.Box(0, 1, (1,), np.float32)
+
+    def reset(self):
+        self.steps = 0
+        return np.zeros(1, np.float32)
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(1, np.float32), float(action[0]), self.steps == 20, {"action": float(action[0])}
+
+ENVS = {"throttle": lambda config: Throttle()}
+"""
+
+
+@pytest.mark.parametrize(("normalized", "least"), [("true", 0.5), ("false", 0.0)])
+def test_actions_of_which_rllib_chooses_a_part_alone_are_said(normalized: str, least: float, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "envs.py").write_text(THROTTLE)
+    settings = ["run=PPO", "env=throttle", "config={}", "stop.training_iteration=1", "config.train_batch_size=400"]
+    settings += [f"config.normalize_actions={normalized}", f"config.output={tmp_path / 'samples'}"]
+    ran = run(local(*settings, "--source", str(tmp_path / "source"), "--store", str(tmp_path / "store")))
+    assert ran.status == 0, ran
+    lines = [line for file in (tmp_path / "samples").glob("*.json") for line in file.read_text().splitlines()]
+    taken = [info["action"] for line in lines for info in json.loads(line)["infos"]]
+    assert (min(taken), max(taken)) == (least, 1.0)
+    line = "env = throttle: of actions from 0 to 1 RLlib's normalize_actions chooses 0.5 to 1 alone; config.normalize"
+    assert ran.stdout.count(line) == (normalized == "true"), ran
+
+
 def test_settings_that_are_no_json_are_shown(tmp_path: Path) -> None:
     trained = everywhere(tmp_path, "angles", source=ANGLES)
     output = Finished(tmp_path, "edge", trained.ran).unpack("output.tar.gz", tmp_path / "output")

@@ -104,6 +104,9 @@ def check_spaces(declared: Tuple[Space, Space], own: Any, name: str, run: str, c
             f"env = {name}: RLlib takes a Box of 128 numbers for an Atari machine's memory, and shows the agent "
             f"(x - 128) / 128; where it is none, the shape (128, 1) keeps the numbers as they are{kind}",
         )
+    if config.get("normalize_actions") and (config["clip_actions"] or FITS[run] != ANY):
+        for reached in _unreached(actions):
+            say_once(f"{name} normalized", f"env = {name}: {reached}; config.normalize_actions=false reaches all{kind}")
 
 
 def _unfit(space: Space) -> Iterator[str]:
@@ -117,6 +120,21 @@ def _unfit(space: Space) -> Iterator[str]:
     for leaf in parts:
         if leaf["type"] == "Box" and leaf["dtype"] not in DTYPES:
             yield f"its dtype {leaf['dtype']}: expected one of {', '.join(DTYPES)}"
+
+
+def _unreached(actions: Space) -> Iterator[str]:
+    """Yield of which of its bounds RLlib chooses a part alone.
+
+    What it stretches from -1 to 1 over the bounds lies within these bounds already.
+    """
+    if actions["type"] != "Box":
+        return
+    low, high = (side.astype(np.float64).ravel() for side in limits_of(actions))
+    with np.errstate(invalid="ignore"):  # without bounds all is reached
+        least, most = (np.clip(low + (end + 1) * (high - low) / 2, low, high) for end in (low, high))
+    for number in np.flatnonzero((least > low) | (most < high))[:1]:
+        bounds, part = ((f"{ends[0][number]:g} to {ends[1][number]:g}") for ends in ((low, high), (least, most)))
+        yield f"of actions from {bounds} RLlib's normalize_actions chooses {part} alone"
 
 
 def _all(space: Space) -> Iterator[Space]:
