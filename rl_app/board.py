@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from rl_app.errors import JobError, UserError
 from rl_app.local.compose import say_way_down
-from rl_app.stopping.child import unless_ignored
+from rl_app.machine import unless_ignored
 from rl_app.storage import layout
 from rl_app.storage.base import Entry, Store
 from rl_app.storage.opening import open_store

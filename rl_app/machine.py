@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from importlib import metadata
@@ -160,6 +161,11 @@ def _gpus() -> int:
 
 
 # ---- processes, as one of them and another program name them ----
+
+
+def unless_ignored(number: signal.Signals) -> List[signal.Signals]:
+    """Return the signal to be caught; not where whoever started this process has it ignored, as nohup has SIGHUP."""
+    return [] if signal.getsignal(number) == signal.SIG_IGN else [number]
 
 
 def process_space() -> str:

@@ -31,6 +31,8 @@ from typing import Dict, List, NamedTuple, Sequence, Tuple
 import psutil
 from run import POST, REPOSITORY, answers, found, median, trained, wait_for
 
+from benchmarks.measuring import middle  # which `run` has put on the path
+
 FIRST_PORT = 18080
 CONNECTIONS = 32
 """To each process: how many it answers in one turn of its loop is part of what a request costs."""
@@ -120,17 +122,12 @@ def table(costs: Dict[int, List[Pair]]) -> None:
     print("|" + "---|" * 7)
     alone = [pair.apart.cpu_us for pair in costs[1]]
     for workers, pairs in costs.items():
-        beside = spread([pair.apart.cpu_us / pair.one.cpu_us for pair in pairs])
-        linear = spread([cpu_us / pair.one.cpu_us for cpu_us, pair in zip(alone, pairs)])
+        beside = middle([pair.apart.cpu_us / pair.one.cpu_us for pair in pairs], 2)
+        linear = middle([cpu_us / pair.one.cpu_us for cpu_us, pair in zip(alone, pairs)], 2)
         apart, one = median(pair.apart.cpu_us for pair in pairs), median(pair.one.cpu_us for pair in pairs)
         rate = median(pair.one.rate for pair in pairs)
         memory = " and ".join(f"{median(each.memory_mb for each in kind):.0f}" for kind in zip(*pairs))
         print(f"| {workers} | {rate:.0f} | {apart:.0f} | {one:.0f} | {beside} | {linear} | {memory} |")
-
-
-def spread(ratios: Sequence[float]) -> str:
-    """Write the median, and the least and the greatest."""
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main(arguments: Sequence[str]) -> None:

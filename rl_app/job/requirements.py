@@ -52,7 +52,7 @@ def install(
 ) -> Optional[Path]:
     """Install a directory's requirements.txt; return where its modules are, None where there is no such file.
 
-    Paths in it are below the directory, from where sagemaker-training installs it too.
+    Paths in it are below the directory.
 
     Args:
         say: is told that it takes its time, and what came of it.

@@ -113,8 +113,8 @@ def refuse_empty(argv: Sequence[str]) -> None:
     A setting may be empty.
     """
     for before, word in zip(("", *argv), argv):
-        flag = word[:-1] if re.fullmatch("--[a-z-]+=", word) else before
-        if not word or flag != before:
+        if not word or re.fullmatch("--[a-z-]+=", word):
+            flag = word[:-1] or before
             raise UserError(f"{f'{flag} ' if flag.startswith('--') else ''}'': a word that is empty")
 
 

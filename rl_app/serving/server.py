@@ -14,12 +14,12 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import HANDLED_SIGNALS, ServerState
 
+from rl_app.machine import unless_ignored
 from rl_app.serving.access_log import AccessLog
 from rl_app.serving.app import App
 from rl_app.serving.limits import Timeouts
 from rl_app.serving.metrics import Metrics
 from rl_app.serving.refusal import Refusal, error_body
-from rl_app.stopping.child import unless_ignored
 
 BACKLOG = 2048
 LONGEST_HEAD = 64 * 1024

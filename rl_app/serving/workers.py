@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Callable, Dict, NamedTuple, Optional
 
 from rl_app.errors import JobError
-from rl_app.stopping.child import Signals, caught_signals, follow, unless_ignored
+from rl_app.machine import unless_ignored
+from rl_app.stopping.child import Signals, caught_signals, follow
 from rl_app.stopping.relay import how
 
 SHORTEST_LIFE_S = 5.0

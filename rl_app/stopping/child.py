@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import Callable, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
+from rl_app.machine import unless_ignored
 from rl_app.stopping import strays
 
 MAX_RUN = 0
@@ -62,11 +63,6 @@ def caught_signals() -> Iterator[Signals]:
         signal.set_wakeup_fd(before)
         os.close(readable)
         os.close(writable)
-
-
-def unless_ignored(number: signal.Signals) -> List[signal.Signals]:
-    """Return the signal to be caught; not where whoever started this process has it ignored, as nohup has SIGHUP."""
-    return [] if signal.getsignal(number) == signal.SIG_IGN else [number]
 
 
 def start(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from rl_app.errors import UserError
+from rl_app.machine import unless_ignored
 from scripts.lib import compose, debian
 from scripts.lib.compose_build import Progress
 from scripts.lib.environments import ROOT
@@ -247,9 +248,7 @@ class Forwarding:
         return int(said) if said.strip().isdigit() else status
 
     def __enter__(self) -> Forwarding:
-        passed_on = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
-            passed_on.append(signal.SIGHUP)
+        passed_on = (signal.SIGINT, signal.SIGTERM, *unless_ignored(signal.SIGHUP))
         self.before = {number: signal.signal(number, self.forward) for number in passed_on}
         return self
 

@@ -32,7 +32,7 @@ def fetch(job: Job, into: Path) -> List[str]:
     """
     home = into / job.name
     own = isinstance(job.store, DirectoryStore) and job.store.root == into
-    if own and (home / FETCHED).exists():
+    if own and job.is_copy:
         raise UserError(f"{job.name}: {home} is the copy that was fetched, and its own store is not there now")
     if not own:
         check_home(home)

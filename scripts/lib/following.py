@@ -37,7 +37,7 @@ def follow_cloud(name: str, session: Any, into: Path = RUNS, pause: Pause = time
         job = cloud_end(name, session, into, screen, pause)
     except KeyboardInterrupt:
         screen.close()
-        note(goes_on(name))
+        note(goes_on(name, name))
         return INTERRUPTED
     screen.close()
     return say_end(job)
@@ -77,7 +77,7 @@ def follow_local(job: Job, into: Path = RUNS, pause: Pause = time.sleep) -> int:
         job = local_end(job, into, screen, pause)
     except KeyboardInterrupt:
         screen.close()
-        note(goes_on(named(job)))
+        note(goes_on(job.name, named(job)))
         return INTERRUPTED
     screen.close()
     if job.silent_s is not None:
@@ -136,9 +136,8 @@ def show_fresh(
     return state
 
 
-def goes_on(words: str) -> str:
-    """Say what a job does that is not watched any more; ``words`` begin with its name."""
-    name = words.split()[0]
+def goes_on(name: str, words: str) -> str:
+    """Say what a job does that is not watched any more; ``words`` name it for the scripts."""
     return f"{name} goes on; `scripts/stop {words}` stops it, `scripts/watch {words}` follows it again"
 
 

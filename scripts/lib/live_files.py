@@ -72,15 +72,15 @@ class StoredLog:
 
     def fresh(self) -> List[str]:
         """Return the whole lines that were not given before. Raises JobError."""
-        sizes = {entry.key: entry.size for entry in self.store.list(self.folder)}
         file = f"{self.folder}/{layout.LOG}"
-        if sizes.get(file, 0) == self.size:
+        size = next((entry.size for entry in self.store.list(self.folder) if entry.key == file), 0)
+        if size == self.size:
             return []
         try:
             content = self.store.read(file)
         except FileNotFoundError:  # removed since it was seen
             return []
-        self.size = sizes.get(file, 0)
+        self.size = size
         end = content.rfind(b"\n") + 1
         lines = content[self.given : end].decode("utf-8", "replace").splitlines()
         self.given = end

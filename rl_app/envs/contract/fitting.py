@@ -123,7 +123,7 @@ def _unfit(space: Space) -> Iterator[str]:
 
 
 def _unreached(actions: Space) -> Iterator[str]:
-    """Yield of which of its bounds RLlib chooses a part alone.
+    """Yield where RLlib chooses a part of the bounds alone.
 
     What it stretches from -1 to 1 over the bounds lies within these bounds already.
     """
@@ -133,7 +133,7 @@ def _unreached(actions: Space) -> Iterator[str]:
     with np.errstate(invalid="ignore"):  # without bounds all is reached
         least, most = (np.clip(low + (end + 1) * (high - low) / 2, low, high) for end in (low, high))
     for number in np.flatnonzero((least > low) | (most < high))[:1]:
-        bounds, part = ((f"{ends[0][number]:g} to {ends[1][number]:g}") for ends in ((low, high), (least, most)))
+        bounds, part = (f"{ends[0][number]:g} to {ends[1][number]:g}" for ends in ((low, high), (least, most)))
         yield f"of actions from {bounds} RLlib's normalize_actions chooses {part} alone"
 
 
